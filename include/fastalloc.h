@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * fastalloc.h - the C interface of libfastalloc
+ *
+ * libfastalloc replaces malloc. A program that links it (pkg-config --libs fastalloc) or is started
+ * with LD_PRELOAD=libfastalloc.so.1 needs nothing of this header: malloc, free and their family, and
+ * the C++ operators new and delete, are served without a change. The header is for programs that want
+ * to ask more: the same functions under names of their own, statistics, a check of the whole heap.
+ *
+ * All sizes are in bytes. Unless a function says otherwise it may be called from any thread at any
+ * time, also between fork and exec and from destructors that run at thread or process exit; none may
+ * be called from a signal handler. Names follow malloc(3), posix_memalign(3), malloc_usable_size(3),
+ * malloc_trim(3), mallopt(3), malloc_stats(3), malloc_info(3) and mallinfo(3); free_sized and
+ * free_aligned_sized follow ISO C23, 7.24.3.4 and 7.24.3.5.
+ */
+#ifndef FASTALLOC_H
+#define FASTALLOC_H
+
+#include <malloc.h> /* struct mallinfo, struct mallinfo2 */
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#define FASTALLOC_VERSION_MAJOR 0
+#define FASTALLOC_VERSION_MINOR 1
+#define FASTALLOC_VERSION_PATCH 0
+
+#ifdef __cplusplus
+extern "C" {
+#define FASTALLOC_NOEXCEPT noexcept
+#else
+#define FASTALLOC_NOEXCEPT
+#endif
+
+#define FASTALLOC_EXPORT __attribute__((visibility("default")))
+
+/* ---- malloc's names under our own --------------------------------------------------------------
+ *
+ * Each is the same function as the one without the prefix: a block from either may be given to
+ * either. They are for programs in which malloc itself belongs to somebody else.
+ */
+
+/* At least `size` bytes, uninitialised, aligned to 16 bytes (to 8 where size is at most 8). size 0
+ * yields a block of its own that may be freed. NULL with errno ENOMEM if there is no memory or size
+ * is above PTRDIFF_MAX. The caller owns the block until it gives it to free or realloc. */
+FASTALLOC_EXPORT void *fastalloc_malloc(size_t size) FASTALLOC_NOEXCEPT;
+
+/* Gives a block back. NULL is ignored. errno is kept. A pointer that is no live block of this
+ * allocator ends the process with one line on standard error and SIGABRT where it is noticed. */
+FASTALLOC_EXPORT void fastalloc_free(void *block) FASTALLOC_NOEXCEPT;
+
+/* `count` x `size` bytes set to zero; otherwise as malloc. NULL with ENOMEM if the product overflows. */
+FASTALLOC_EXPORT void *fastalloc_calloc(size_t count, size_t size) FASTALLOC_NOEXCEPT;
+
+/* Makes `block` hold `size` bytes, in place where it can, else moved; contents are kept up to the
+ * smaller of both sizes. realloc(NULL, n) is malloc(n); realloc(p, 0) frees p and returns NULL, as
+ * glibc does. On failure: NULL, ENOMEM, and the old block is untouched and still the caller's. */
+FASTALLOC_EXPORT void *fastalloc_realloc(void *block, size_t size) FASTALLOC_NOEXCEPT;
+
+/* realloc(block, count x size), failing with ENOMEM if the product overflows. */
+FASTALLOC_EXPORT void *fastalloc_reallocarray(void *block, size_t count, size_t size) FASTALLOC_NOEXCEPT;
+
+/* `size` bytes at a multiple of `alignment`, a power of two (any other: NULL, EINVAL). size need not
+ * be a multiple of alignment. NULL with ENOMEM if there is no memory. */
+FASTALLOC_EXPORT void *fastalloc_aligned_alloc(size_t alignment, size_t size) FASTALLOC_NOEXCEPT;
+
+/* As aligned_alloc, but returns 0 and stores the block in *block, or returns EINVAL (alignment is no
+ * power of two or no multiple of sizeof(void *)) or ENOMEM and leaves *block alone. errno is kept. */
+FASTALLOC_EXPORT int fastalloc_posix_memalign(void **block, size_t alignment, size_t size) FASTALLOC_NOEXCEPT;
+
+/* As aligned_alloc; an alignment that is no power of two is rounded up to one, as glibc does. */
+FASTALLOC_EXPORT void *fastalloc_memalign(size_t alignment, size_t size) FASTALLOC_NOEXCEPT;
+
+/* memalign(page size, size); pvalloc rounds size up to whole pages as well. */
+FASTALLOC_EXPORT void *fastalloc_valloc(size_t size) FASTALLOC_NOEXCEPT;
+FASTALLOC_EXPORT void *fastalloc_pvalloc(size_t size) FASTALLOC_NOEXCEPT;
+
+/* The bytes of `block` that may be written: at least the size asked for. 0 for NULL. */
+FASTALLOC_EXPORT size_t fastalloc_malloc_usable_size(void *block) FASTALLOC_NOEXCEPT;
+
+/* free, with the size (and alignment) the block was asked for, as ISO C23 demands. After realloc
+ * that is the size last given to it. A size this block cannot have been asked for is an error like
+ * freeing a foreign pointer. The usable size is accepted too. */
+FASTALLOC_EXPORT void fastalloc_free_sized(void *block, size_t size) FASTALLOC_NOEXCEPT;
+FASTALLOC_EXPORT void fastalloc_free_aligned_sized(void *block, size_t alignment, size_t size) FASTALLOC_NOEXCEPT;
+
+/* Gives memory that no block uses back to the system: the caller's own bins at once, every other
+ * thread's at its next call. Returns 1 if any memory was given back, else 0. `pad` is kept resident. */
+FASTALLOC_EXPORT int fastalloc_malloc_trim(size_t pad) FASTALLOC_NOEXCEPT;
+
+/* Accepts the parameters of mallopt(3) and returns 1, or 0 for an unknown one or a value that is out
+ * of range. M_PERTURB, M_CHECK_ACTION and the thresholds tune glibc's mechanisms, which this
+ * allocator does not have: they are accepted without effect. */
+FASTALLOC_EXPORT int fastalloc_mallopt(int parameter, int value) FASTALLOC_NOEXCEPT;
+
+/* Writes a few lines of statistics to standard error, without allocating. */
+FASTALLOC_EXPORT void fastalloc_malloc_stats(void) FASTALLOC_NOEXCEPT;
+
+/* Writes statistics as XML to `stream`. options must be 0 (else -1, EINVAL). Returns 0. */
+FASTALLOC_EXPORT int fastalloc_malloc_info(int options, FILE *stream) FASTALLOC_NOEXCEPT;
+
+/* Statistics in glibc's form; mallinfo's ints saturate at INT_MAX. */
+FASTALLOC_EXPORT struct mallinfo fastalloc_mallinfo(void) FASTALLOC_NOEXCEPT;
+FASTALLOC_EXPORT struct mallinfo2 fastalloc_mallinfo2(void) FASTALLOC_NOEXCEPT;
+
+/* ---- insight ------------------------------------------------------------------------------------ */
+
+/* What the allocator holds. Exact while no other thread allocates or frees; otherwise each figure is
+ * within one operation per running thread. New members are only ever added at the end. */
+struct fastalloc_stats
+{
+    uint64_t live_bytes;        /* in blocks the program holds, by the size of their class */
+    uint64_t cached_bytes;      /* in free blocks kept in the bins and outboxes of threads */
+    uint64_t inbox_bytes;       /* in blocks freed by other threads and not yet sorted in */
+    uint64_t open_bytes;        /* in chunks of 2 MiB of which some part is in use */
+    uint64_t slack_bytes;       /* free whole chunks whose memory has not been given back */
+    uint64_t committed_bytes;   /* writable address range for blocks */
+    uint64_t metadata_bytes;    /* tables and arenas: committed, most of it untouched */
+    uint64_t outside_bytes;     /* in blocks with a mapping of their own */
+    uint64_t outside_blocks;    /* number of such blocks */
+    uint64_t lease_bytes;       /* bin capacity that threads hold beyond their own budget */
+    uint64_t demand_bytes;      /* slack kept because it was asked back soon after it was given back */
+    uint64_t returned_bytes;    /* given back to the system since the start, a running total */
+    uint64_t arenas;            /* arenas there are */
+    uint64_t attached_threads;  /* of them, those a running thread uses */
+    uint64_t regions;           /* address ranges of 1 GiB in use */
+    uint64_t huge_chunks;       /* open chunks that ask for huge pages */
+    uint64_t refills;           /* times a bin was filled, a running total */
+    uint64_t overflows;         /* times a bin was emptied by half, a running total */
+    uint64_t remote_batches;    /* batches of blocks handed to the thread they belong to, total */
+};
+
+/* Fills `stats`, of which the caller knows the first `bytes` bytes: pass sizeof *stats. Members this
+ * library does not know are set to 0. Returns 0, or -1 with errno EBUSY when called by a signal
+ * handler that interrupted the allocator. */
+FASTALLOC_EXPORT int fastalloc_get_stats(struct fastalloc_stats *stats, size_t bytes) FASTALLOC_NOEXCEPT;
+
+/* Walks every structure of the allocator and verifies it. Other threads wait meanwhile where they need
+ * more than their bins. Returns 0 if all is whole; 1 if an invariant is broken, the first of them named in
+ * `message` (at most `bytes` bytes with the final 0; may be NULL if bytes is 0); -1 with errno EBUSY
+ * when called by a signal handler that interrupted the allocator. */
+FASTALLOC_EXPORT int fastalloc_check_heap(char *message, size_t bytes) FASTALLOC_NOEXCEPT;
+
+/* The version of the library that runs, "MAJOR.MINOR.PATCH". */
+FASTALLOC_EXPORT const char *fastalloc_version(void) FASTALLOC_NOEXCEPT;
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* FASTALLOC_H */

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: MIT
+//
+// What happens once per process: the settings, the question whose malloc the program uses, the fork handlers. The allocator
+// works without any of it having run: other libraries' constructors may come first.
+#include "api/names.h"
+#include "arena/allocate.h"
+#include "arena/foreign.h"
+#include "arena/registry.h"
+
+#include <dlfcn.h>
+#include <pthread.h>
+
+extern "C" void* dlsym(void*, const char*) noexcept __attribute__((weak));
+
+using namespace fastalloc;
+
+namespace
+{
+
+// Static programs have no dlsym, and no malloc but ours.
+bool ask_whose_malloc()
+{
+    if (dlsym == nullptr)
+        return true;
+    void* const programs = dlsym(RTLD_DEFAULT, "malloc");
+    return programs == nullptr || programs == reinterpret_cast<void*>(&fastalloc_malloc);
+}
+
+__attribute__((constructor)) void start()
+{
+    load_options_once();
+    program_malloc_is_ours = ask_whose_malloc();
+    // Registered early, so run last before a fork and first after it: other handlers may allocate.
+    pthread_atfork([] { registry.fork_prepare(); }, [] { registry.fork_parent(); }, [] { registry.fork_child(); });
+}
+
+} // namespace

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: MIT
+#include "api/sized.h"
+
+#include "arena/foreign.h"
+#include "arena/misuse.h"
+
+namespace fastalloc
+{
+
+void release_sized_slow(const char* call, void* block, size_t size, size_t alignment)
+{
+    if (block == nullptr)
+        return;
+    const BlockShape shape = shape_of_block(call, block);
+    if (shape.usable == 0)
+        return foreign_release(call, block);
+    if (!is_power_of_two(alignment) || !accepted(shape, size, alignment))
+        fatal_wrong_size(call, block, size, shape.usable);
+    if (!release_fast(block))
+        release_slow(block);
+}
+
+} // namespace fastalloc

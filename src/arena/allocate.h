@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: MIT
+//
+// What api/ calls when the fast path does not do: allocation with all its parameters, and what can be known and done about a block
+// that exists. Any thread; errno is the caller's business except where a function says so.
+#pragma once
+
+#include "arena/arena.h"
+
+#include <cstdint>
+
+namespace fastalloc
+{
+
+constexpr size_t default_alignment = 16; // of blocks of 9 bytes and more; smaller ones have 8
+constexpr size_t size_max = PTRDIFF_MAX;
+
+// Requires: alignment is a power of two. The alignment of small blocks is default_alignment at least where size > 8.
+Allocation allocate(size_t size, size_t alignment);
+
+// The same for the usual case that a bin has it. Requires: alignment is a power of two. Null and errno ENOMEM: out of memory.
+void* allocate_aligned(size_t size, size_t alignment);
+
+// The settings count from the process's first call on, be it malloc's or the constructor's; both come before a second thread.
+void load_options_once();
+
+// What is known of a live block.
+struct BlockShape
+{
+    size_t usable;
+    SizeClass size_class; // no_class: large or outside
+};
+
+// The shape of a live block, ending the process if `block` is none; foreign blocks that go to libc have usable 0.
+BlockShape shape_of_block(const char* call, const void* block);
+
+// Its usable size; foreign blocks that go to libc are asked about there.
+size_t usable_size(const char* call, void* block);
+
+// Whether a block of this shape may have been asked for with this size and alignment. realloc keeps a block in place if and only if
+// this holds, so sized free accepts what realloc left:
+//     size <= usable, and malloc would choose this class, or size > usable / 2
+bool accepted(const BlockShape& shape, size_t size, size_t alignment);
+
+// realloc for a block that is not null and a size that is not 0. Null and ENOMEM if there is no memory: the block is untouched.
+void* reallocate(void* block, size_t size);
+
+} // namespace fastalloc

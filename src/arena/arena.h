@@ -1,0 +1,271 @@
+// SPDX-License-Identifier: MIT
+//
+// Arena: what a thread allocates from, and the whole fast path.
+//
+//     malloc: words.malloc_arena -> class -> bin -> pop            empty bin or big size: allocate_slow
+//     free:   window -> record -> owner is words.free_arena -> bin -> push     anything else: release_slow
+//
+// The *private* part (heads and rooms of bins, outbox) belongs to the attached thread alone, without a lock, and is bounded in
+// bytes. Everything else is under the arena's lock, which the owner takes once per slow path and anybody else who needs it
+// takes too: purge, statistics, heap check, fork, a thread that drains the inbox.
+//
+// Modes never touch the fast path: they swap the words a thread looks at for an arena whose bins are empty and whose
+// operations differ (empty_arena: not attached yet, or asked to purge; ending_arena: the thread is nearly gone). All a fast path may
+// reach hangs off the arena.
+//
+// Locks are taken in this order: registry, arena, node heap, window, outside registry; a second arena by try_lock only.
+#pragma once
+
+#include "arena/bin.h"
+#include "heap/node_heap.h"
+#include "heap/window.h"
+
+#include <atomic>
+
+namespace fastalloc
+{
+
+class Arena;
+
+struct Allocation
+{
+    void* block; // null: out of memory
+    bool zeroed; // known to be zero already
+};
+
+// What an arena does when the fast path falls out of it. The functions take the arena the words named.
+struct ArenaOperations
+{
+    Allocation (*allocate)(Arena* arena, size_t size, size_t alignment);
+    void (*release)(Arena* arena, void* block);
+};
+
+// A thread's own: initial-exec TLS. The first two are written under the registry's lock only, by their thread or by an
+// installer, and read by their thread without one (relaxed).
+struct ThreadWords
+{
+    std::atomic<Arena*> malloc_arena; // never null
+    std::atomic<Arena*> free_arena;   // never null
+    Arena* self;                      // the arena this thread is attached to, null before and after
+};
+static_assert(sizeof(ThreadWords) == 24, "TLS is scarce: dlopen must find room for ours");
+
+extern constinit thread_local ThreadWords thread_words;
+
+// Remote frees held back, for one owner each.
+struct OutboxSlot
+{
+    Arena* owner;
+    void* first;
+    void* last;
+    uint32_t bytes;
+};
+
+constexpr unsigned medium_bin = small_class_count; // always empty and full: medium blocks take the slow twins
+constexpr unsigned default_bins = small_class_count + 1;
+
+class Arena
+{
+public:
+    explicit constexpr Arena(const ArenaOperations* its_operations, Node its_node = 0)
+        : operations(its_operations), node(its_node)
+    {
+    }
+
+    // ---- slow paths of the attached thread -------------------------------------------------------------
+
+    // A block of a small class: from the bin if it has one after all, else the bin is filled first. Null: out of memory.
+    void* refill(SizeClass size_class);
+
+    // A block of ours that its bin has no room for.
+    void overflow(Span* record, void* block);
+
+    // A block of another arena: into the outbox, or on to its owner's inbox.
+    void release_remote(Arena* owner, Span* record, void* block);
+
+    // Everything private back to the spans and to other owners, all leases given back.
+    void flush();
+
+    // ---- for any thread --------------------------------------------------------------------------------
+
+    // One block straight from a span, for threads without an arena and for medium classes.
+    Allocation allocate_locked(SizeClass size_class);
+
+    // A medium block of ours back to its span.
+    void release_medium(Span* record, void* block);
+
+    // Blocks first .. last, linked, go to this arena's inbox; whoever fills it above its bound drains it.
+    void push_inbox(void* first, void* last, uint32_t bytes);
+
+    // Sorts the inbox into the spans, unless somebody holds the lock, who will look again himself.
+    void drain_if_full();
+    void drain();
+
+    // After a fork in the child, before its first use by anybody: the private part is what its thread left behind.
+    void recover();
+
+    // The first broken invariant of what is not private, or null. Requires: lock held.
+    const char* verify() const;
+
+    // The first broken invariant of the bins, or null. Requires: called by the attached thread, or no thread is attached.
+    const char* verify_bins() const;
+
+    struct Figures
+    {
+        uint64_t cached_bytes;
+        uint64_t inbox_bytes;
+        uint64_t refills;
+        uint64_t overflows;
+        uint64_t remote_batches;
+        int64_t handed_out_pending;
+    };
+    // Requires: lock held.
+    Figures figures() const;
+
+    NodeHeap& heap() const
+    {
+        return node_heap(node);
+    }
+
+    const ArenaOperations* operations;
+    Bin bins[default_bins] = {};
+
+    Lock lock;
+    Node node;
+
+    // The registry's, under its lock; `attached` is also changed under this arena's lock and read relaxed before trying that.
+    std::atomic<bool> attached{false};
+    bool is_common = false;         // serves threads without an arena, never adopted
+    bool purge_wanted = false;
+    bool abandoned = false;         // its thread did not survive a fork: recover() before use
+    uint8_t exit_rounds = 0;        // times the key's destructor has run for this thread
+    ThreadWords* words = nullptr;   // of the attached thread
+    Arena* next_detached = nullptr;
+    std::atomic<Arena*> next_arena{nullptr}; // all arenas there ever were, see Registry
+
+private:
+    struct Chain
+    {
+        void* first = nullptr;
+        uint32_t count = 0;
+    };
+
+    friend class ArenaGuard;
+
+    // All require the lock.
+    void gather(SizeClass size_class, uint32_t wanted, Chain* chain);
+    void take_listed(Span* span, uint32_t wanted, Chain* chain);
+    void take_fresh(Span* span, uint32_t wanted, Chain* chain);
+    void* take_medium(SizeClass size_class, bool* zeroed);
+    Span* span_with_room(SizeClass size_class);
+    Span* adopt_span(SizeClass size_class);
+    Span* new_span(SizeClass size_class);
+    void give_span(Span* span);
+    void list_span(Span* span);
+    void unlist_span(Span* span);
+    void splice(Span* span, void* first, void* last, uint32_t count);
+    void return_blocks(void* first, uint32_t count);
+    void return_colder(Bin* bin, uint32_t keep);
+    void release_medium_locked(Span* head, void* block);
+    void drain_locked();
+    void count_handed_out(int64_t bytes);
+    bool flush_slot(OutboxSlot* slot);
+
+    // arena/budget.cpp
+    void raise_limit(unsigned index);
+    void lower_limit(unsigned index, uint32_t limit);
+    void set_charged(uint64_t bytes);
+    void slow_path_done();
+    void look_for_unused_bins();
+
+    BinBack backs_[class_count] = {};
+    uint64_t charged_ = 0;          // sum of limit x block size over all bins
+    int64_t handed_out_ = 0;        // not yet in the node's total
+    uint32_t slow_paths_ = 0;
+    Arena* adopt_cursor_ = nullptr; // where the last search for detached arenas stopped
+    uint64_t refills_ = 0;
+    uint64_t overflows_ = 0;
+
+    // Private part: the attached thread only.
+    OutboxSlot outbox_[outbox_slots] = {};
+    std::atomic<uint32_t> outbox_total_{0};   // bytes; read by statistics, relaxed
+    std::atomic<uint64_t> remote_batches_{0}; // the same
+
+    // The inbox: a stack of batches. Push: compare-and-swap (release); taken whole by exchange (acquire). Written by all
+    // threads, so on a line of its own.
+    alignas(64) std::atomic<void*> inbox_{nullptr};
+    std::atomic<uint64_t> inbox_bytes_{0}; // pushed and not yet drained; may lag behind
+};
+
+static_assert(sizeof(Arena) <= 4096, "an arena's every-day part is one page");
+
+// Holds an arena's lock; looks at the inbox again after unlocking, for a pusher that could not get the lock meanwhile.
+class ArenaGuard
+{
+public:
+    explicit ArenaGuard(Arena* arena) : arena_(arena), outcome_(arena->lock.lock())
+    {
+    }
+
+    ~ArenaGuard()
+    {
+        if (outcome_ != Lock::Outcome::taken)
+            return;
+        arena_->lock.unlock();
+        // Sequentially consistent like the pusher's addition and its failed attempt at the lock: one of both sees the other.
+        if (FASTALLOC_UNLIKELY(arena_->inbox_bytes_.load() > inbox_bound))
+            arena_->drain_if_full();
+    }
+
+    ArenaGuard(const ArenaGuard&) = delete;
+    ArenaGuard& operator=(const ArenaGuard&) = delete;
+
+    explicit operator bool() const
+    {
+        return outcome_ == Lock::Outcome::taken || outcome_ == Lock::Outcome::passed;
+    }
+
+private:
+    Arena* arena_;
+    Lock::Outcome outcome_;
+};
+
+extern Arena empty_arena;  // where every thread's words start; also: somebody wants this thread to flush
+extern Arena ending_arena; // where they end
+
+extern const ArenaOperations attached_operations;
+
+// ---- the fast path ------------------------------------------------------------------------------------
+
+// The slow twins: operations of the arena the words name. allocate_slow sets errno to ENOMEM where it returns null.
+FASTALLOC_SLOW void* allocate_slow(size_t size);
+FASTALLOC_SLOW void release_slow(void* block);
+
+// A block that is in the bin, or null: the slow twin's work. Requires: size <= small_max.
+FASTALLOC_INLINE void* allocate_fast(size_t size)
+{
+    Bin& bin = thread_words.malloc_arena.load(std::memory_order_relaxed)->bins[small_class_of(size)];
+    if (FASTALLOC_UNLIKELY(bin.head == nullptr))
+        return nullptr;
+    return bin.pop();
+}
+
+// Whether the block went to its bin; else it is the slow twin's. `block` may be any pointer.
+FASTALLOC_INLINE bool release_fast(void* block)
+{
+    const auto address = reinterpret_cast<uintptr_t>(block);
+    if (FASTALLOC_UNLIKELY(!in_window(address)))
+        return false;
+    const Span* record = span_of(address);
+    Arena* arena = thread_words.free_arena.load(std::memory_order_relaxed);
+    if (FASTALLOC_UNLIKELY(record->owner.load(std::memory_order_relaxed) != arena))
+        return false;
+    Bin& bin = arena->bins[record->bin_index];
+    const uint32_t room = bin.room.load(std::memory_order_relaxed);
+    if (FASTALLOC_UNLIKELY(bin.head == block) || FASTALLOC_UNLIKELY(room == 0))
+        return false;
+    bin.push(block, room);
+    return true;
+}
+
+} // namespace fastalloc

@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: MIT
+#include "arena/budget.h"
+
+#include "arena/arena.h"
+#include "os/options.h"
+
+namespace fastalloc
+{
+
+constinit Fund fund;
+
+namespace
+{
+
+uint64_t own_budget()
+{
+    return options().arena_budget - outbox_bytes;
+}
+
+// The part of a charge that is leased from the fund.
+uint64_t leased_part(uint64_t charged)
+{
+    const uint64_t own = own_budget();
+    return charged > own ? charged - own : 0;
+}
+
+uint64_t left_in_fund(uint64_t leased)
+{
+    const uint64_t share = live_bytes_of_all_nodes() / 1000 * options().lease_share;
+    const uint64_t total = share > options().lease_fund ? share : options().lease_fund;
+    return total > leased ? total - leased : 0;
+}
+
+uint32_t first_limit(size_t bytes)
+{
+    const size_t wanted = bytes <= tiny_max ? bin_first_bytes_tiny : bin_first_bytes;
+    return bytes < wanted ? static_cast<uint32_t>(wanted / bytes) : 1;
+}
+
+} // namespace
+
+uint64_t Fund::offer() const
+{
+    return left_in_fund(leased()) / 4;
+}
+
+bool Fund::take(uint64_t bytes)
+{
+    uint64_t leased = leased_.load(std::memory_order_relaxed);
+    do
+        if (bytes > left_in_fund(leased) / 4)
+            return false;
+    while (!leased_.compare_exchange_weak(leased, leased + bytes, std::memory_order_relaxed));
+    return true;
+}
+
+// Requires: what the charge grows by above the own budget has been taken from the fund.
+void Arena::set_charged(uint64_t bytes)
+{
+    const uint64_t before = leased_part(charged_);
+    const uint64_t after = leased_part(bytes);
+    if (after < before)
+        fund.give_back(before - after);
+    heap().charged.fetch_add(bytes - charged_, std::memory_order_relaxed); // wraps around where it sinks
+    charged_ = bytes;
+}
+
+// Doubles a bin's limit, or gives it its first, as far as budget and fund allow.
+void Arena::raise_limit(unsigned index)
+{
+    Bin& bin = bins[index];
+    const size_t bytes = class_bytes(static_cast<SizeClass>(index));
+    const uint32_t wanted = bin.limit == 0 ? first_limit(bytes) : bin.limit;
+    const uint64_t own_left = own_budget() > charged_ ? own_budget() - charged_ : 0;
+    uint64_t granted = own_left / bytes;
+    if (granted < wanted)
+        granted = (own_left + fund.offer()) / bytes;
+    const auto more = static_cast<uint32_t>(granted < wanted ? granted : wanted);
+    const uint64_t charged = charged_ + more * bytes;
+    const uint64_t lease = leased_part(charged) - leased_part(charged_);
+    if (more == 0 || (lease != 0 && !fund.take(lease)))
+        return;
+    set_charged(charged);
+    bin.limit += more;
+    bin.room.store(bin.room.load(std::memory_order_relaxed) + more, std::memory_order_relaxed);
+}
+
+// Gives blocks above the new limit back to their spans and the charge back to budget or fund.
+void Arena::lower_limit(unsigned index, uint32_t limit)
+{
+    Bin& bin = bins[index];
+    if (limit >= bin.limit)
+        return;
+    return_colder(&bin, limit);
+    const uint32_t less = bin.limit - limit;
+    bin.limit = limit;
+    bin.room.store(bin.room.load(std::memory_order_relaxed) - less, std::memory_order_relaxed);
+    set_charged(charged_ - less * class_bytes(static_cast<SizeClass>(index)));
+}
+
+void Arena::slow_path_done()
+{
+    if (++slow_paths_ % slow_paths_per_scan != 0)
+        return;
+    look_for_unused_bins();
+    heap().tick();
+}
+
+// A bin that looks as it did at the last scan has not been used, or needs one block only: it loses half its limit.
+void Arena::look_for_unused_bins()
+{
+    for (unsigned index = 0; index < small_class_count; ++index)
+    {
+        Bin& bin = bins[index];
+        BinBack& back = backs_[index];
+        if (bin.limit == 0)
+            continue;
+        const uint32_t room = bin.room.load(std::memory_order_relaxed);
+        if (bin.head == back.seen_head && room == back.seen_room)
+            lower_limit(index, bin.limit / 2);
+        back.seen_head = bin.head;
+        back.seen_room = bin.room.load(std::memory_order_relaxed);
+    }
+}
+
+void Arena::count_handed_out(int64_t bytes)
+{
+    handed_out_ += bytes;
+    if (handed_out_ > static_cast<int64_t>(handed_out_step) || handed_out_ < -static_cast<int64_t>(handed_out_step))
+    {
+        heap().handed_out.fetch_add(static_cast<uint64_t>(handed_out_), std::memory_order_relaxed);
+        handed_out_ = 0;
+    }
+}
+
+void Arena::flush()
+{
+    ArenaGuard guard(this);
+    if (!guard)
+        return;
+    for (OutboxSlot& slot : outbox_)
+        flush_slot(&slot);
+    for (unsigned index = 0; index < small_class_count; ++index)
+        lower_limit(index, 0);
+    drain_locked();
+    heap().handed_out.fetch_add(static_cast<uint64_t>(handed_out_), std::memory_order_relaxed);
+    handed_out_ = 0;
+}
+
+// A bin may have been cut off between its head and its room: the list is right, the room is counted anew.
+void Arena::recover()
+{
+    ArenaGuard guard(this);
+    for (unsigned index = 0; index < small_class_count; ++index)
+    {
+        uint32_t count = 0;
+        for (const void* block = bins[index].head; block != nullptr; block = next_of(block))
+            ++count;
+        // Cut between head and room a bin may hold one block more than it may: the limit follows.
+        if (count > bins[index].limit)
+        {
+            set_charged(charged_ + (count - bins[index].limit) * class_bytes(static_cast<SizeClass>(index)));
+            bins[index].limit = count;
+        }
+        bins[index].room.store(bins[index].limit - count, std::memory_order_relaxed);
+    }
+    for (OutboxSlot& slot : outbox_)
+    {
+        for (void* block = slot.first; block != nullptr;)
+        {
+            void* const next = next_of(block);
+            slot.owner->push_inbox(block, block, static_cast<uint32_t>(class_bytes(span_of(reinterpret_cast<uintptr_t>(block))->size_class)));
+            block = next;
+        }
+        slot = {};
+    }
+    outbox_total_.store(0, std::memory_order_relaxed);
+    abandoned = false;
+}
+
+} // namespace fastalloc

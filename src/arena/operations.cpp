@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: MIT
+//
+// What happens when the fast path falls out of an arena: the slow twins, and the operations of attached, empty and ending arenas.
+#include "arena/allocate.h"
+#include "arena/foreign.h"
+#include "arena/misuse.h"
+#include "arena/registry.h"
+#include "heap/large.h"
+#include "heap/outside.h"
+#include "os/options.h"
+
+#include <cerrno>
+
+namespace fastalloc
+{
+namespace
+{
+
+// Above what a thread's arena serves: a run of slices, or a mapping of its own.
+Allocation allocate_big(Node node, size_t size, size_t alignment)
+{
+    if (size <= large_max && alignment <= chunk_bytes)
+    {
+        const LargeBlock large = large_allocate(node_heap(node), size, alignment);
+        if (large.block != nullptr)
+            return {large.block, large.zeroed};
+    }
+    return {outside.allocate(size, alignment), true};
+}
+
+// Blocks that belong to no arena. False if `block` belongs to one.
+bool release_big(Span* record, void* block)
+{
+    if (record != nullptr && record->owner.load(std::memory_order_relaxed) != nullptr)
+        return false;
+    if (record != nullptr && record->kind.load(std::memory_order_relaxed) == SpanKind::large)
+    {
+        if (!large_release(record, block))
+            fatal_inside("free", block, large_usable(record));
+        return true;
+    }
+    if (!outside.release(block))
+        foreign_release("free", block);
+    return true;
+}
+
+Span* record_of(void* block)
+{
+    const auto address = reinterpret_cast<uintptr_t>(block);
+    return in_window(address) ? span_of(address) : nullptr;
+}
+
+// ---- attached: the usual -----------------------------------------------------------------------------------
+
+Allocation attached_allocate(Arena* arena, size_t size, size_t alignment)
+{
+    const SizeClass size_class = class_of(size, alignment);
+    if (size_class == no_class)
+        return allocate_big(arena->node, size, alignment);
+    if (is_small(size_class))
+        return {arena->refill(size_class), false};
+    return arena->allocate_locked(size_class);
+}
+
+void attached_release(Arena* arena, void* block)
+{
+    Span* const record = record_of(block);
+    if (release_big(record, block))
+        return;
+    Arena* const owner = record->owner.load(std::memory_order_relaxed);
+    const bool small = is_small(record->size_class);
+    if (owner != arena && small)
+        arena->release_remote(owner, record, block);
+    else if (owner != arena)
+        owner->push_inbox(block, block, static_cast<uint32_t>(class_bytes(record->size_class)));
+    else if (!small)
+        arena->release_medium(record, block);
+    else if (arena->bins[record->bin_index].head == block)
+        fatal_double_free(block, class_bytes(record->size_class));
+    else
+        arena->overflow(record, block);
+}
+
+// ---- ending: no arena any more; also the way of a thread that cannot get one ---------------------------------
+
+Allocation ending_allocate(Arena*, size_t size, size_t alignment)
+{
+    const Node node = topology::current_node();
+    const SizeClass size_class = class_of(size, alignment);
+    if (size_class == no_class)
+        return allocate_big(node, size, alignment);
+    Arena* const common = registry.common_arena(node);
+    return common != nullptr ? common->allocate_locked(size_class) : Allocation{nullptr, false};
+}
+
+void ending_release(Arena*, void* block)
+{
+    Span* const record = record_of(block);
+    if (release_big(record, block))
+        return;
+    Arena* const owner = record->owner.load(std::memory_order_relaxed);
+    owner->push_inbox(block, block, static_cast<uint32_t>(class_bytes(record->size_class)));
+}
+
+// ---- empty: not attached yet, or asked to flush -----------------------------------------------------------------
+
+Arena* come_home()
+{
+    Arena* const self = thread_words.self;
+    if (self == nullptr)
+        return registry.attach();
+    registry.flush_and_restore(self);
+    return self;
+}
+
+Allocation empty_allocate(Arena* empty, size_t size, size_t alignment)
+{
+    if (Arena* const arena = come_home())
+        return attached_allocate(arena, size, alignment);
+    const bool never = thread_words.free_arena.load(std::memory_order_relaxed) != empty;
+    return never ? ending_allocate(empty, size, alignment) : Allocation{nullptr, false};
+}
+
+void empty_release(Arena* empty, void* block)
+{
+    // What belongs to nobody's arena needs none: the first call of many a process is free of such a pointer.
+    if (release_big(record_of(block), block))
+        return;
+    Arena* const arena = come_home();
+    if (arena == nullptr)
+        ending_release(empty, block);
+    else
+        attached_release(arena, block);
+}
+
+constinit const ArenaOperations empty_operations{empty_allocate, empty_release};
+constinit const ArenaOperations ending_operations{ending_allocate, ending_release};
+
+constinit std::atomic<bool> options_loaded{false};
+
+} // namespace
+
+constinit const ArenaOperations attached_operations{attached_allocate, attached_release};
+constinit Arena empty_arena{&empty_operations};
+constinit Arena ending_arena{&ending_operations};
+constinit thread_local ThreadWords thread_words{&empty_arena, &empty_arena, nullptr};
+
+Allocation allocate(size_t size, size_t alignment)
+{
+    load_options_once();
+    if (FASTALLOC_UNLIKELY(size > size_max))
+        return {nullptr, false};
+    Arena* const arena = thread_words.malloc_arena.load(std::memory_order_relaxed);
+    return arena->operations->allocate(arena, size, alignment);
+}
+
+void load_options_once()
+{
+    if (FASTALLOC_LIKELY(options_loaded.load(std::memory_order_relaxed)))
+        return;
+    options_loaded.store(true, std::memory_order_relaxed);
+    options_load_from_environment();
+}
+
+void* allocate_aligned(size_t size, size_t alignment)
+{
+    const SizeClass size_class = class_of(size, alignment);
+    if (size_class < small_class_count)
+    {
+        Bin& bin = thread_words.malloc_arena.load(std::memory_order_relaxed)->bins[size_class];
+        if (bin.head != nullptr)
+            return bin.pop();
+    }
+    void* const block = allocate(size, alignment).block;
+    if (FASTALLOC_UNLIKELY(block == nullptr))
+        errno = ENOMEM;
+    return block;
+}
+
+void* allocate_slow(size_t size)
+{
+    void* const block = allocate(size, default_alignment).block;
+    if (FASTALLOC_UNLIKELY(block == nullptr))
+        errno = ENOMEM;
+    return block;
+}
+
+void release_slow(void* block)
+{
+    if (block == nullptr)
+        return;
+    Arena* const arena = thread_words.free_arena.load(std::memory_order_relaxed);
+    arena->operations->release(arena, block);
+}
+
+} // namespace fastalloc

@@ -1,0 +1,325 @@
+// SPDX-License-Identifier: MIT
+//
+// How blocks move between a thread's bins and the spans of its arena: refill, overflow, and the spans' own comings and goings.
+#include "arena/arena.h"
+
+#include "arena/misuse.h"
+#include "arena/registry.h"
+
+namespace fastalloc
+{
+namespace
+{
+
+void* block_at(const Span* span, uint32_t number)
+{
+    return reinterpret_cast<void*>(address_of(span) + number * class_bytes(span->size_class));
+}
+
+// A fresh list is never threaded further than over one page of this size, whatever the system's pages are.
+constexpr size_t fresh_page_bytes = 4096;
+
+// How many detached arenas a search for a partial span looks at.
+constexpr int adoption_tries = 8;
+
+} // namespace
+
+// ---- lists of partial spans -------------------------------------------------------------------------------
+
+void Arena::list_span(Span* span)
+{
+    BinBack& back = backs_[span->size_class];
+    span->listed = true;
+    span->previous = no_slice;
+    span->next = back.partial_plus_one - 1;
+    if (span->next != no_slice)
+        span_at(span->next)->previous = slice_of(span);
+    back.partial_plus_one = slice_of(span) + 1;
+}
+
+void Arena::unlist_span(Span* span)
+{
+    BinBack& back = backs_[span->size_class];
+    span->listed = false;
+    if (span->previous != no_slice)
+        span_at(span->previous)->next = span->next;
+    else
+        back.partial_plus_one = span->next + 1;
+    if (span->next != no_slice)
+        span_at(span->next)->previous = span->previous;
+}
+
+// ---- spans come and go -------------------------------------------------------------------------------------
+
+Span* Arena::new_span(SizeClass size_class)
+{
+    const ClassShape& shape = shape_of(size_class);
+    const NodeHeap::Run run = heap().take(shape.slices);
+    if (run.slice == no_slice)
+        return nullptr;
+    Span* head = span_at(run.slice);
+    head->slices = shape.slices;
+    head->capacity = shape.capacity;
+    head->handed_out = 0;
+    head->fresh = 0;
+    head->zeroed = run.zeroed;
+    if (is_small(size_class))
+        head->free_list = nullptr;
+    else
+        head->free_blocks = mask_of<uint64_t>(0, shape.capacity);
+    for (unsigned offset = 0; offset < shape.slices; ++offset)
+    {
+        Span* record = span_at(run.slice + offset);
+        record->back = offset;
+        record->size_class = size_class;
+        record->bin_index = static_cast<uint16_t>(is_small(size_class) ? size_class : medium_bin);
+        const SpanKind kind = is_small(size_class) ? SpanKind::small : SpanKind::medium;
+        record->kind.store(offset == 0 ? kind : SpanKind::part, std::memory_order_relaxed);
+        record->owner.store(this, std::memory_order_relaxed);
+    }
+    list_span(head);
+    return head;
+}
+
+// Requires: no block of it is handed out.
+void Arena::give_span(Span* span)
+{
+    if (span->listed)
+        unlist_span(span);
+    const SliceIndex slice = slice_of(span);
+    const unsigned slices = span->slices;
+    for (unsigned offset = 0; offset < slices; ++offset)
+    {
+        Span* record = span_at(slice + offset);
+        record->owner.store(nullptr, std::memory_order_relaxed);
+        record->kind.store(SpanKind::free, std::memory_order_relaxed);
+        record->back = 0;
+    }
+    heap().give(slice, slices);
+}
+
+// A span with room from an arena no thread is attached to.
+Span* Arena::adopt_span(SizeClass size_class)
+{
+    if (registry.detached_count() == 0)
+        return nullptr;
+    for (int tries = 0; tries < adoption_tries; ++tries)
+    {
+        Arena* other = adopt_cursor_ != nullptr ? adopt_cursor_ : registry.first();
+        adopt_cursor_ = other->next_arena.load(std::memory_order_acquire);
+        if (other == this || other->attached.load(std::memory_order_relaxed) || other->node != node)
+            continue;
+        Guard guard(other->lock, Guard::Try{});
+        // Nobody can attach to it while its lock is ours.
+        if (!guard || other->attached.load(std::memory_order_relaxed))
+            continue;
+        const SliceIndex slice = other->backs_[size_class].partial_plus_one - 1;
+        if (slice == no_slice)
+            continue;
+        Span* span = span_at(slice);
+        other->unlist_span(span);
+        for (unsigned offset = 0; offset < span->slices; ++offset)
+            span_at(slice + offset)->owner.store(this, std::memory_order_relaxed);
+        list_span(span);
+        return span;
+    }
+    return nullptr;
+}
+
+Span* Arena::span_with_room(SizeClass size_class)
+{
+    const SliceIndex slice = backs_[size_class].partial_plus_one - 1;
+    if (slice != no_slice)
+        return span_at(slice);
+    Span* adopted = adopt_span(size_class);
+    return adopted != nullptr ? adopted : new_span(size_class);
+}
+
+// ---- from spans to a bin -------------------------------------------------------------------------------------
+
+// Blocks that came back before, in front of what the chain has. The first span's whole list is taken without touching a block.
+void Arena::take_listed(Span* span, uint32_t wanted, Chain* chain)
+{
+    const uint32_t length = span->free_list_length();
+    const uint32_t take = length < wanted ? length : wanted;
+    void* const first = span->free_list;
+    if (take == length && chain->first == nullptr)
+        span->free_list = nullptr;
+    else
+    {
+        void* last = first;
+        for (uint32_t step = 1; step < take; ++step)
+            last = next_of(last);
+        span->free_list = next_of(last);
+        set_next(last, chain->first);
+    }
+    chain->first = first;
+    chain->count += take;
+    span->handed_out = static_cast<uint16_t>(span->handed_out + take);
+}
+
+// Blocks behind the cursor, at most those that begin on one page. A single one is not written: it may be a page of its own.
+void Arena::take_fresh(Span* span, uint32_t wanted, Chain* chain)
+{
+    const auto bytes = static_cast<uint32_t>(class_bytes(span->size_class));
+    const uint32_t on_page = bytes < fresh_page_bytes ? static_cast<uint32_t>(fresh_page_bytes) / bytes : 1;
+    const uint32_t left = static_cast<uint32_t>(span->capacity - span->fresh);
+    uint32_t take = wanted < on_page ? wanted : on_page;
+    take = take < left ? take : left;
+    char* const first = static_cast<char*>(block_at(span, span->fresh));
+    char* last = first;
+    for (uint32_t step = 1; step < take; ++step, last += bytes)
+        set_next(last, last + bytes);
+    if (take > 1 || chain->first != nullptr)
+        set_next(last, chain->first);
+    chain->first = first;
+    chain->count += take;
+    span->fresh = static_cast<uint16_t>(span->fresh + take);
+    span->handed_out = static_cast<uint16_t>(span->handed_out + take);
+}
+
+// A chain of up to `wanted` blocks: all that own spans have, before a span is adopted or a new one begun. If it
+// comes out as one block, that block's link is not written.
+void Arena::gather(SizeClass size_class, uint32_t wanted, Chain* chain)
+{
+    while (chain->count < wanted)
+    {
+        Span* span = nullptr;
+        if (chain->count == 0)
+            span = span_with_room(size_class);
+        else if (backs_[size_class].partial_plus_one != 0)
+            span = span_at(backs_[size_class].partial_plus_one - 1);
+        if (span == nullptr)
+            break;
+        const bool fresh = span->free_list_length() == 0;
+        if (fresh)
+            take_fresh(span, wanted - chain->count, chain);
+        else
+            take_listed(span, wanted - chain->count, chain);
+        if (!span->has_room())
+            unlist_span(span);
+        if (fresh)
+            break;
+    }
+    count_handed_out(static_cast<int64_t>(chain->count * class_bytes(size_class)));
+}
+
+void* Arena::refill(SizeClass size_class)
+{
+    ArenaGuard guard(this);
+    if (!guard)
+        return nullptr;
+    Bin& bin = bins[size_class];
+    if (bin.head != nullptr)
+        return bin.pop();
+    if (inbox_.load(std::memory_order_relaxed) != nullptr)
+        drain_locked();
+    if (bin.limit == 0)
+        raise_limit(size_class);
+    Chain chain;
+    gather(size_class, bin.limit / 2 > 1 ? bin.limit / 2 : 1, &chain);
+    ++refills_;
+    slow_path_done();
+    if (chain.count <= 1)
+        return chain.first;
+    // slow_path_done may have lowered the limit of this bin, which was empty: all but one block are put in by hand.
+    void* const block = chain.first;
+    void* const rest = next_of(block);
+    if (bin.limit < chain.count - 1)
+    {
+        return_blocks(rest, chain.count - 1);
+        return block;
+    }
+    bin.head = rest;
+    bin.room.store(bin.limit - (chain.count - 1), std::memory_order_relaxed);
+    return block;
+}
+
+// ---- from a bin to spans -------------------------------------------------------------------------------------
+
+// Gives a run of blocks of one span back to it.
+void Arena::splice(Span* span, void* first, void* last, uint32_t count)
+{
+    if (FASTALLOC_UNLIKELY(count > span->handed_out))
+        fatal_too_many_blocks(first, class_bytes(span->size_class));
+    set_next(last, span->free_list);
+    span->free_list = first;
+    span->handed_out = static_cast<uint16_t>(span->handed_out - count);
+    count_handed_out(-static_cast<int64_t>(count * class_bytes(span->size_class)));
+    if (span->handed_out == 0)
+        give_span(span);
+    else if (!span->listed)
+        list_span(span);
+}
+
+// `count` linked blocks of this arena's small spans back to them, run by run.
+void Arena::return_blocks(void* first, uint32_t count)
+{
+    while (count != 0)
+    {
+        const auto address = reinterpret_cast<uintptr_t>(first);
+        if (FASTALLOC_UNLIKELY(!in_window(address)))
+            fatal_broken_link(first);
+        Span* const span = span_of(address);
+        if (FASTALLOC_UNLIKELY(span->owner.load(std::memory_order_relaxed) != this))
+            fatal_broken_link(first);
+        void* last = first;
+        void* next = next_of(first);
+        uint32_t run = 1;
+        while (run < count && (reinterpret_cast<uintptr_t>(next) ^ address) < slice_bytes)
+        {
+            last = next;
+            next = next_of(last);
+            ++run;
+        }
+        splice(span, first, last, run);
+        first = next;
+        count -= run;
+    }
+}
+
+// Leaves the `keep` blocks freed last in the bin.
+void Arena::return_colder(Bin* bin, uint32_t keep)
+{
+    const uint32_t count = bin->count();
+    if (count <= keep)
+        return;
+    void* rest = bin->head;
+    if (keep == 0)
+        bin->head = nullptr;
+    else
+    {
+        void* coldest_kept = bin->head;
+        for (uint32_t step = 1; step < keep; ++step)
+            coldest_kept = next_of(coldest_kept);
+        rest = next_of(coldest_kept);
+        set_next(coldest_kept, nullptr);
+    }
+    bin->room.store(bin->limit - keep, std::memory_order_relaxed);
+    return_blocks(rest, count - keep);
+}
+
+void Arena::overflow(Span* record, void* block)
+{
+    ArenaGuard guard(this);
+    if (!guard)
+    {
+        push_inbox(block, block, static_cast<uint32_t>(class_bytes(record->size_class)));
+        return;
+    }
+    const unsigned index = record->bin_index;
+    Bin& bin = bins[index];
+    ++overflows_;
+    if (bin.room.load(std::memory_order_relaxed) == 0)
+        raise_limit(index);
+    if (bin.room.load(std::memory_order_relaxed) == 0)
+        return_colder(&bin, bin.limit / 2);
+    slow_path_done();
+    const uint32_t room = bin.room.load(std::memory_order_relaxed);
+    if (room != 0)
+        bin.push(block, room);
+    else
+        splice(record, block, block, 1);
+}
+
+} // namespace fastalloc

@@ -1,0 +1,289 @@
+// SPDX-License-Identifier: MIT
+#include "arena/registry.h"
+
+#include "heap/outside.h"
+#include "heap/root.h"
+
+#include <climits>
+#include <cstring>
+#include <new>
+#include <pthread.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+namespace fastalloc
+{
+
+constinit Registry registry;
+
+namespace
+{
+
+constexpr uint8_t exit_rounds_max = PTHREAD_DESTRUCTOR_ITERATIONS - 1;
+
+bool on_main_thread()
+{
+    return syscall(SYS_gettid) == getpid();
+}
+
+// Requires: the registry's lock.
+void look_at(ThreadWords* words, Arena* arena)
+{
+    words->malloc_arena.store(arena, std::memory_order_relaxed);
+    words->free_arena.store(arena, std::memory_order_relaxed);
+}
+
+extern "C" void fastalloc_thread_exits(void* arena)
+{
+    registry.thread_exits(static_cast<Arena*>(arena));
+}
+
+} // namespace
+
+// ---- arenas ---------------------------------------------------------------------------------------------
+
+Arena* Registry::new_arena(Node node)
+{
+    const NodeHeap::Run run = node_heap(node).take(1);
+    if (run.slice == no_slice)
+        return nullptr;
+    span_at(run.slice)->kind.store(SpanKind::metadata, std::memory_order_relaxed);
+    auto* memory = reinterpret_cast<void*>(address_of_slice(run.slice));
+    if (!run.zeroed)
+        memset(memory, 0, sizeof(Arena));
+    Arena* arena = new (memory) Arena(&attached_operations, node);
+    // Paired with the acquire in first() and in the walks along `next`.
+    fastalloc_root.registry = this;
+    if (last_ == nullptr)
+        first_.store(arena, std::memory_order_release);
+    else
+        last_->next_arena.store(arena, std::memory_order_release);
+    last_ = arena;
+    return arena;
+}
+
+Arena* Registry::take_detached(Node node)
+{
+    for (Arena** link = &detached_; *link != nullptr; link = &(*link)->next_detached)
+    {
+        Arena* const arena = *link;
+        if (arena->node != node)
+            continue;
+        *link = arena->next_detached;
+        detached_count_.fetch_sub(1, std::memory_order_relaxed);
+        return arena;
+    }
+    return nullptr;
+}
+
+void Registry::put_detached(Arena* arena)
+{
+    arena->next_detached = detached_;
+    detached_ = arena;
+    detached_count_.fetch_add(1, std::memory_order_relaxed);
+}
+
+Arena* Registry::common_arena(Node node)
+{
+    for (Arena* arena = first(); arena != nullptr; arena = arena->next_arena.load(std::memory_order_acquire))
+        if (arena->is_common && arena->node == node)
+            return arena;
+    Guard guard(lock);
+    if (!guard)
+        return nullptr;
+    for (Arena* arena = first(); arena != nullptr; arena = arena->next_arena.load(std::memory_order_acquire))
+        if (arena->is_common && arena->node == node)
+            return arena;
+    Arena* arena = new_arena(node);
+    if (arena == nullptr)
+        return nullptr;
+    arena->attached.store(true, std::memory_order_relaxed); // to everybody: nobody may adopt its spans
+    arena->is_common = true;
+    return arena;
+}
+
+// ---- attach and detach --------------------------------------------------------------------------------------
+
+Arena* Registry::attach()
+{
+    Arena* arena = nullptr;
+    {
+        Guard guard(lock);
+        if (!guard)
+            return nullptr;
+        if (!key_made_ && !key_refused_)
+        {
+            pthread_key_t key;
+            key_made_ = pthread_key_create(&key, fastalloc_thread_exits) == 0;
+            key_refused_ = !key_made_;
+            key_ = key_made_ ? key : 0;
+        }
+        if (key_refused_ && !on_main_thread())
+        {
+            look_at(&thread_words, &ending_arena); // nobody would tell us when this thread ends
+            return nullptr;
+        }
+        const Node node = topology::current_node();
+        arena = take_detached(node);
+        if (arena == nullptr)
+            arena = new_arena(node);
+        if (arena == nullptr)
+            return nullptr;
+        {
+            Guard arena_guard(arena->lock); // an adopter that holds it has seen the arena detached
+            arena->attached.store(true, std::memory_order_relaxed);
+        }
+        if (arena->abandoned)
+            arena->recover();
+        arena->words = &thread_words;
+        arena->exit_rounds = 0;
+        arena->purge_wanted = false;
+        thread_words.self = arena;
+        look_at(&thread_words, arena);
+    }
+    // For keys above 31 this calls calloc, which is served by now.
+    if (key_made_)
+        pthread_setspecific(key_, arena);
+    return arena;
+}
+
+void Registry::thread_exits(Arena* arena)
+{
+    // Destructors of other keys may allocate and free in every round: stay until the last.
+    if (arena->exit_rounds < exit_rounds_max)
+    {
+        ++arena->exit_rounds;
+        if (pthread_setspecific(key_, arena) == 0)
+            return;
+    }
+    detach(arena);
+}
+
+void Registry::detach(Arena* arena)
+{
+    arena->flush();
+    Guard guard(lock);
+    look_at(&thread_words, &ending_arena);
+    thread_words.self = nullptr;
+    arena->words = nullptr;
+    {
+        Guard arena_guard(arena->lock);
+        arena->attached.store(false, std::memory_order_relaxed);
+    }
+    put_detached(arena);
+}
+
+// ---- purge --------------------------------------------------------------------------------------------------
+
+void Registry::ask_all_to_flush()
+{
+    Guard guard(lock);
+    if (!guard)
+        return;
+    for (Arena* arena = first(); arena != nullptr; arena = arena->next_arena.load(std::memory_order_acquire))
+    {
+        if (arena->words == nullptr || arena->words == &thread_words)
+            continue;
+        arena->purge_wanted = true;
+        look_at(arena->words, &empty_arena);
+    }
+}
+
+void Registry::flush_and_restore(Arena* arena)
+{
+    {
+        Guard guard(lock);
+        if (!guard)
+            return;
+        arena->purge_wanted = false;
+        look_at(&thread_words, arena);
+    }
+    arena->flush();
+}
+
+void Registry::tidy()
+{
+    for (Arena* arena = first(); arena != nullptr; arena = arena->next_arena.load(std::memory_order_acquire))
+    {
+        if (arena->attached.load(std::memory_order_relaxed))
+        {
+            arena->drain();
+            continue;
+        }
+        Guard guard(lock);
+        if (!guard)
+            return;
+        if (arena->attached.load(std::memory_order_relaxed))
+            continue;
+        if (arena->abandoned)
+            arena->recover();
+        arena->flush();
+    }
+}
+
+Registry::Figures Registry::figures() const
+{
+    Figures figures{};
+    for (Arena* arena = first(); arena != nullptr; arena = arena->next_arena.load(std::memory_order_acquire))
+    {
+        ++figures.arenas;
+        figures.attached += arena->words != nullptr;
+    }
+    return figures;
+}
+
+// ---- everything at once, and fork ------------------------------------------------------------------------------
+
+bool Registry::lock_all()
+{
+    bool all = lock.take_marked();
+    for (Arena* arena = first(); arena != nullptr; arena = arena->next_arena.load(std::memory_order_acquire))
+        all &= arena->lock.take_marked();
+    for_each_node_heap([&](NodeHeap& heap) { all &= heap.lock.take_marked(); });
+    all &= window.lock.take_marked();
+    all &= outside.lock.take_marked();
+    return all;
+}
+
+void Registry::unlock_all()
+{
+    outside.lock.unlock_marked();
+    window.lock.unlock_marked();
+    for_each_node_heap([](NodeHeap& heap) { heap.lock.unlock_marked(); });
+    for (Arena* arena = first(); arena != nullptr; arena = arena->next_arena.load(std::memory_order_acquire))
+    {
+        arena->lock.unlock_marked();
+        arena->drain_if_full(); // for a pusher that could not
+    }
+    lock.unlock_marked();
+}
+
+void Registry::fork_prepare()
+{
+    lock_all();
+    Lock::begin_fork();
+}
+
+void Registry::fork_parent()
+{
+    Lock::end_fork();
+    unlock_all();
+}
+
+void Registry::fork_child()
+{
+    for_each_node_heap([](NodeHeap& heap) { heap.after_fork_in_child(); });
+    for (Arena* arena = first(); arena != nullptr; arena = arena->next_arena.load(std::memory_order_acquire))
+    {
+        if (arena->words == nullptr || arena->words == &thread_words)
+            continue;
+        arena->words = nullptr;
+        arena->abandoned = true;
+        arena->attached.store(false, std::memory_order_relaxed);
+        put_detached(arena);
+    }
+    Lock::end_fork();
+    unlock_all();
+}
+
+} // namespace fastalloc

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: MIT
+//
+// Remote frees: blocks of another arena travel in batches from the freeing thread's outbox to the owner's inbox.
+//
+//     free -> outbox slot of that owner --full--> owner's inbox --> owner's next slow path sorts it into its spans
+//                                                         '--above its bound--> the pusher sorts it, so that a
+//                                                                              sleeping owner's memory is not stranded
+//
+// A push is one compare-and-swap, the inbox is taken whole by one exchange: there is no half-linked state, so a thread may
+// be preempted, killed or forked away anywhere. A span may have changed its owner since its block was pushed: the drainer keeps what
+// is the arena's and forwards the rest.
+#include "arena/arena.h"
+
+#include "arena/misuse.h"
+
+namespace fastalloc
+{
+namespace
+{
+
+// Arenas are slices, so their slice numbers differ in the low bits.
+unsigned slot_of(const Arena* owner)
+{
+    return reinterpret_cast<uintptr_t>(owner) / slice_bytes % outbox_slots;
+}
+
+} // namespace
+
+// Sends a slot on. Returns whether there was anything.
+bool Arena::flush_slot(OutboxSlot* slot)
+{
+    if (slot->first == nullptr)
+        return false;
+    Arena* const owner = slot->owner;
+    void* const first = slot->first;
+    void* const last = slot->last;
+    const uint32_t bytes = slot->bytes;
+    // Out of the slot before it is in the inbox: a fork in between loses a batch in the child, but never has it twice.
+    outbox_total_.store(outbox_total_.load(std::memory_order_relaxed) - bytes, std::memory_order_relaxed);
+    *slot = {};
+    remote_batches_.store(remote_batches_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+    owner->push_inbox(first, last, bytes);
+    return true;
+}
+
+void Arena::release_remote(Arena* owner, Span* record, void* block)
+{
+    const auto bytes = static_cast<uint32_t>(class_bytes(record->size_class));
+    OutboxSlot* const slot = &outbox_[slot_of(owner)];
+    if (slot->owner != owner)
+    {
+        flush_slot(slot);
+        slot->owner = owner;
+    }
+    if (FASTALLOC_UNLIKELY(slot->first == block))
+        fatal_double_free(block, bytes);
+    set_next(block, slot->first);
+    if (slot->first == nullptr)
+        slot->last = block;
+    slot->first = block;
+    slot->bytes += bytes;
+    const uint32_t total = outbox_total_.load(std::memory_order_relaxed) + bytes;
+    outbox_total_.store(total, std::memory_order_relaxed);
+    if (total > outbox_bytes)
+        flush_slot(slot);
+}
+
+void Arena::push_inbox(void* first, void* last, uint32_t bytes)
+{
+    void* head = inbox_.load(std::memory_order_relaxed);
+    do
+        set_next(last, head);
+    while (!inbox_.compare_exchange_weak(head, first, std::memory_order_release, std::memory_order_relaxed));
+    // Sequentially consistent, like the attempt at the lock that follows: see ArenaGuard's destructor.
+    if (inbox_bytes_.fetch_add(bytes) + bytes > inbox_bound)
+        drain_if_full();
+}
+
+void Arena::drain_if_full()
+{
+    do
+    {
+        Guard guard(lock, Guard::Try{});
+        if (!guard)
+            return; // the holder looks again when it has unlocked
+        drain_locked();
+    } while (inbox_bytes_.load() > inbox_bound);
+}
+
+void Arena::drain()
+{
+    ArenaGuard guard(this);
+    if (guard)
+        drain_locked();
+}
+
+void Arena::drain_locked()
+{
+    void* block = inbox_.exchange(nullptr, std::memory_order_acquire);
+    uint64_t drained = 0;
+    while (block != nullptr)
+    {
+        const auto address = reinterpret_cast<uintptr_t>(block);
+        if (FASTALLOC_UNLIKELY(!in_window(address)))
+            fatal_broken_link(block);
+        Span* const record = span_of(address);
+        Arena* const owner = record->owner.load(std::memory_order_relaxed);
+        if (FASTALLOC_UNLIKELY(owner == nullptr))
+            fatal_double_free(block, 0);
+        const size_t bytes = class_bytes(record->size_class);
+        drained += bytes;
+        void* next = next_of(block);
+        if (owner != this)
+            owner->push_inbox(block, block, static_cast<uint32_t>(bytes));
+        else if (!is_small(record->size_class))
+            release_medium_locked(head_of(record), block);
+        else
+        {
+            // A run of one span is spliced in at once.
+            void* last = block;
+            uint32_t run = 1;
+            for (; (reinterpret_cast<uintptr_t>(next) ^ address) < slice_bytes; ++run)
+            {
+                last = next;
+                next = next_of(last);
+            }
+            drained += (run - 1) * bytes;
+            splice(record, block, last, run);
+        }
+        block = next;
+    }
+    inbox_bytes_.fetch_sub(drained, std::memory_order_relaxed);
+}
+
+} // namespace fastalloc

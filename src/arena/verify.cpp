@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: MIT
+//
+// What must hold of an arena and of a span, as functions that look and change nothing.
+#include "arena/arena.h"
+
+namespace fastalloc
+{
+
+const char* Arena::verify() const
+{
+    uint64_t charged = 0;
+    for (unsigned index = 0; index < default_bins; ++index)
+        charged += bins[index].limit * (index < small_class_count ? class_bytes(static_cast<SizeClass>(index)) : 0);
+    if (charged != charged_)
+        return "an arena's charge is not the sum of its bins' limits";
+    if (bins[medium_bin].head != nullptr || bins[medium_bin].limit != 0)
+        return "the bin of medium blocks is not empty";
+    for (unsigned index = 0; index < class_count; ++index)
+    {
+        SliceIndex previous = no_slice;
+        for (SliceIndex slice = backs_[index].partial_plus_one - 1; slice != no_slice; slice = span_at(slice)->next)
+        {
+            const Span* span = span_at(slice);
+            if (span->owner.load(std::memory_order_relaxed) != this || span->size_class != index)
+                return "an arena lists a span that is not its own";
+            if (!span->listed || !span->has_room() || span->previous != previous)
+                return "an arena's list of partial spans is broken";
+            previous = slice;
+        }
+    }
+    return nullptr;
+}
+
+const char* Arena::verify_bins() const
+{
+    for (unsigned index = 0; index < small_class_count; ++index)
+    {
+        const Bin& bin = bins[index];
+        uint32_t count = 0;
+        for (const void* block = bin.head; block != nullptr; block = next_of(block))
+        {
+            const auto address = reinterpret_cast<uintptr_t>(block);
+            if (!in_window(address) || span_of(address)->owner.load(std::memory_order_relaxed) != this ||
+                span_of(address)->bin_index != index)
+                return "a bin holds a block that is not of its arena and class";
+            if (++count > bin.limit)
+                return "a bin holds more than its limit";
+        }
+        if (count != bin.count())
+            return "a bin has lost count";
+    }
+    return nullptr;
+}
+
+Arena::Figures Arena::figures() const
+{
+    Figures figures{};
+    for (unsigned index = 0; index < small_class_count; ++index)
+        figures.cached_bytes += bins[index].count() * class_bytes(static_cast<SizeClass>(index));
+    figures.cached_bytes += outbox_total_.load(std::memory_order_relaxed);
+    figures.inbox_bytes = inbox_bytes_.load(std::memory_order_relaxed);
+    figures.refills = refills_;
+    figures.overflows = overflows_;
+    figures.remote_batches = remote_batches_.load(std::memory_order_relaxed);
+    figures.handed_out_pending = handed_out_;
+    return figures;
+}
+
+} // namespace fastalloc

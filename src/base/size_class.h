@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: MIT
+//
+// Size classes: 8, then multiples of 16 up to 128, then four per doubling up to 256 KiB.
+//
+//   class   0    1 .. 8         9 .. 32                 33 .. 52
+//   bytes   8   16 .. 128    160, 192, 224, 256 .. 8 K   10 K, 12 K, 14 K, 16 K .. 256 K
+//           '---- small: a span is one slice ----'      '-- medium: a span is a few slices --'
+//
+// A request gets the smallest class that holds it: at most 1/4 above 128 bytes is waste, 1/8 on average.
+// Every class from 16 bytes on is a multiple of 16, and spans begin at slices, so blocks are aligned to
+// 16 bytes; a class whose size is a multiple of A serves alignment A. Pure: no state, no owner.
+#pragma once
+
+#include "base/config.h"
+#include "base/hints.h"
+
+#include <array>
+
+namespace fastalloc
+{
+
+using SizeClass = uint8_t;
+
+constexpr unsigned small_class_count = 33;
+constexpr unsigned medium_class_count = 20;
+constexpr unsigned class_count = small_class_count + medium_class_count;
+constexpr SizeClass no_class = 255;
+
+struct ClassShape
+{
+    uint32_t bytes;    // of a block
+    uint16_t slices;   // of a span
+    uint16_t capacity; // blocks in a span
+};
+
+namespace detail
+{
+
+constexpr uint32_t bytes_of_class(unsigned index)
+{
+    if (index == 0)
+        return 8;
+    if (index <= 8)
+        return index * 16;
+    const unsigned doubling = (index - 9) / 4;
+    const unsigned step = (index - 9) % 4;
+    return (128u << doubling) + (step + 1) * (32u << doubling);
+}
+
+// The fewest slices of which at most 1/8 stays unused behind the last block.
+constexpr unsigned slices_of_span(uint32_t bytes)
+{
+    unsigned slices = 1;
+    while ((slices * slice_bytes) % bytes * 8 > slices * slice_bytes || slices * slice_bytes < bytes)
+        ++slices;
+    return slices;
+}
+
+constexpr auto make_shapes()
+{
+    std::array<ClassShape, class_count> shapes{};
+    for (unsigned index = 0; index < class_count; ++index)
+    {
+        const uint32_t bytes = bytes_of_class(index);
+        const unsigned slices = index < small_class_count ? 1 : slices_of_span(bytes);
+        shapes[index] = {bytes, static_cast<uint16_t>(slices),
+                         static_cast<uint16_t>(slices * slice_bytes / bytes)};
+    }
+    return shapes;
+}
+
+// Small requests by (size + 7) / 8: one byte load on the fast path.
+constexpr auto make_small_classes()
+{
+    std::array<SizeClass, small_max / 8 + 1> classes{};
+    SizeClass current = 0;
+    for (size_t eighth = 0; eighth < classes.size(); ++eighth)
+    {
+        while (bytes_of_class(current) < eighth * 8)
+            ++current;
+        classes[eighth] = current;
+    }
+    return classes;
+}
+
+inline constexpr auto shapes = make_shapes();
+inline constexpr auto small_classes = make_small_classes();
+
+} // namespace detail
+
+constexpr const ClassShape &shape_of(SizeClass size_class)
+{
+    return detail::shapes[size_class];
+}
+
+constexpr size_t class_bytes(SizeClass size_class)
+{
+    return detail::shapes[size_class].bytes;
+}
+
+// Requires: size <= small_max.
+FASTALLOC_INLINE constexpr SizeClass small_class_of(size_t size)
+{
+    return detail::small_classes[(size + 7) / 8];
+}
+
+// Requires: small_max < size <= medium_max.
+constexpr SizeClass medium_class_of(size_t size)
+{
+    // The doubling that holds `size`, then the quarter of it, rounded up.
+    const unsigned doubling = 63u - static_cast<unsigned>(__builtin_clzll(size - 1));
+    const size_t quarter = ((size - 1) >> (doubling - 2)) & 3;
+    return static_cast<SizeClass>(small_class_count + (doubling - 13) * 4 + quarter);
+}
+
+// Requires: size <= medium_max.
+constexpr SizeClass class_of(size_t size)
+{
+    return size <= small_max ? small_class_of(size) : medium_class_of(size);
+}
+
+// The class malloc chooses for `size` bytes at a multiple of `alignment` (a power of two), or no_class
+// where the block is large or outside.
+constexpr SizeClass class_of(size_t size, size_t alignment)
+{
+    if (size > medium_max || alignment > slice_bytes)
+        return no_class;
+    if (size < alignment)
+        size = alignment;
+    if (size > medium_max)
+        return no_class;
+    for (unsigned index = class_of(size); index < class_count; ++index)
+        if (bool(class_bytes(static_cast<SizeClass>(index)) % alignment == 0))
+            return static_cast<SizeClass>(index);
+    return no_class;
+}
+
+constexpr bool is_small(SizeClass size_class)
+{
+    return size_class < small_class_count;
+}
+
+static_assert(class_bytes(small_class_count - 1) == small_max);
+static_assert(class_bytes(small_class_count) == 10 * kibibyte && medium_class_of(small_max + 1) == small_class_count);
+static_assert(class_bytes(class_count - 1) == medium_max && medium_class_of(medium_max) == class_count - 1);
+
+} // namespace fastalloc

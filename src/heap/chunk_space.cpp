@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: MIT
+#include "heap/chunk_space.h"
+
+namespace fastalloc
+{
+namespace
+{
+
+constexpr unsigned word_bits = 64;
+
+Region* region_of(ChunkIndex index)
+{
+    return window.region(index / chunks_per_region);
+}
+
+bool bit(const uint64_t* words, unsigned index)
+{
+    return words[index / word_bits] >> (index % word_bits) & 1;
+}
+
+// The first run of `count` set bits, from the low end (small pages) or the high end (huge pages): the same ends they are
+// committed from, so that what is far from the ends becomes and stays free. -1 if there is none.
+template <typename Wanted>
+int find_row(unsigned count, PageKind kind, const uint64_t* words, Wanted wanted)
+{
+    unsigned row = 0;
+    for (unsigned step = 0; step < chunks_per_region; ++step)
+    {
+        const unsigned index = kind == PageKind::small ? step : chunks_per_region - 1 - step;
+        if (row == 0 && words[index / word_bits] == 0)
+        {
+            step += word_bits - 1 - step % word_bits;
+            continue;
+        }
+        row = bit(words, index) && wanted(index) ? row + 1 : 0;
+        if (row == count)
+            return static_cast<int>(kind == PageKind::small ? index + 1 - count : index);
+    }
+    return -1;
+}
+
+} // namespace
+
+void ChunkSpace::enter_free(ChunkIndex index)
+{
+    Region* region = region_of(index);
+    Chunk* chunk = chunk_at(index);
+    const unsigned kind = static_cast<unsigned>(chunk->pages);
+    const unsigned number = index % chunks_per_region;
+    chunk->state = ChunkState::free;
+    region->free[kind][number / word_bits] |= uint64_t{1} << (number % word_bits);
+    ++region->free_count[kind];
+    if (chunk->written != 0)
+    {
+        ++region->slack;
+        ++slack_chunks_;
+    }
+}
+
+void ChunkSpace::leave_free(ChunkIndex index)
+{
+    Region* region = region_of(index);
+    Chunk* chunk = chunk_at(index);
+    const unsigned kind = static_cast<unsigned>(chunk->pages);
+    const unsigned number = index % chunks_per_region;
+    region->free[kind][number / word_bits] &= ~(uint64_t{1} << (number % word_bits));
+    --region->free_count[kind];
+    if (chunk->written != 0)
+    {
+        --region->slack;
+        --slack_chunks_;
+    }
+}
+
+ChunkIndex ChunkSpace::find(unsigned count, PageKind kind, bool written_only) const
+{
+    const unsigned which = static_cast<unsigned>(kind);
+    for (unsigned number = 0; number < window.regions(); ++number)
+    {
+        const Region* region = window.region(number);
+        if (region->node != node() || region->free_count[which] < count || (written_only && region->slack < count))
+            continue;
+        const auto wanted = [&](unsigned index) { return !written_only || region->chunks[index].written != 0; };
+        const int first = find_row(count, kind, region->free[which], wanted);
+        if (first >= 0)
+            return number * chunks_per_region + static_cast<unsigned>(first);
+    }
+    return no_chunk;
+}
+
+ChunkIndex ChunkSpace::take(unsigned count, PageKind wanted)
+{
+    const PageKind other = wanted == PageKind::small ? PageKind::huge : PageKind::small;
+    // Memory that is there already comes first, whatever its pages: it costs no fault and would only be given back.
+    ChunkIndex first = slack_chunks_ == 0 ? no_chunk : find(count, wanted, true);
+    if (first == no_chunk && slack_chunks_ != 0)
+        first = find(count, other, true);
+    if (first == no_chunk)
+        first = find(count, wanted, false);
+    if (first == no_chunk && commit_more(count, wanted))
+        first = find(count, wanted, false);
+    if (first == no_chunk)
+        first = find(count, other, false);
+    if (first == no_chunk)
+        return no_chunk;
+    for (unsigned offset = 0; offset < count; ++offset)
+        take_one(first + offset);
+    return first;
+}
+
+void ChunkSpace::take_one(ChunkIndex index)
+{
+    leave_free(index);
+    chunk_at(index)->state = ChunkState::open;
+}
+
+void ChunkSpace::give(ChunkIndex index)
+{
+    enter_free(index);
+}
+
+bool ChunkSpace::commit_more(unsigned count, PageKind kind)
+{
+    for (unsigned number = 0; number < window.regions(); ++number)
+    {
+        Region* region = window.region(number);
+        if (region->node == node() && commit_in(region, count, kind))
+            return true;
+    }
+    const int number = window.give_region(node());
+    return number >= 0 && commit_in(window.region(static_cast<unsigned>(number)), count, kind);
+}
+
+// Commits until `count` free chunks of the kind lie in a row at its end of the region. Steps are as large as what is
+// committed already, and halved down to what is needed where the kernel refuses.
+bool ChunkSpace::commit_in(Region* region, unsigned count, PageKind kind)
+{
+    for (;;)
+    {
+        unsigned ready = 0; // free chunks next to the cursor
+        const unsigned which = static_cast<unsigned>(kind);
+        if (kind == PageKind::small)
+            while (ready < region->low_end && bit(region->free[which], region->low_end - 1 - ready))
+                ++ready;
+        else
+            while (region->high_begin + ready < chunks_per_region && bit(region->free[which], region->high_begin + ready))
+                ++ready;
+        const unsigned gap = region->high_begin - region->low_end;
+        const unsigned needed = count > ready ? count - ready : 1;
+        if (needed > gap)
+            return false;
+        const size_t doubled = committed_chunks_ < commit_step_max_chunks ? committed_chunks_ : commit_step_max_chunks;
+        unsigned step = needed < doubled ? static_cast<unsigned>(doubled) : needed;
+        if (step > gap)
+            step = gap;
+        pages::Aimed outcome;
+        while (!commit_step(region, step, kind, &outcome) && step > needed)
+            step = step / 2 > needed ? step / 2 : needed;
+        if (outcome == pages::Aimed::committed)
+            return true;
+        if (outcome == pages::Aimed::refused)
+            return false;
+        // Somebody else's mapping lies in the way: step over one chunk and look again.
+        const unsigned taken = kind == PageKind::small ? region->low_end++ : --region->high_begin;
+        region->chunks[taken].state = ChunkState::taken;
+    }
+}
+
+bool ChunkSpace::commit_step(Region* region, unsigned chunks, PageKind kind, pages::Aimed* outcome)
+{
+    const unsigned first = kind == PageKind::small ? region->low_end : region->high_begin - chunks;
+    const uintptr_t address = window.region_address(region->number) + uintptr_t{first} * chunk_bytes;
+    const size_t bytes = chunks * chunk_bytes;
+    *outcome = window.commit(address, bytes);
+    if (*outcome != pages::Aimed::committed)
+        return false;
+    if (!window.is_reserved())
+        topology::prefer_node(address, bytes, node());
+    // Small is said too: a system that makes everything huge would inflate a process that holds little.
+    if (kind == PageKind::huge)
+        pages::advise_huge(address, bytes);
+    else
+        pages::advise_small(address, bytes);
+    if (kind == PageKind::small)
+        region->low_end = static_cast<uint16_t>(region->low_end + chunks);
+    else
+        region->high_begin = static_cast<uint16_t>(first);
+    committed_chunks_ += chunks;
+    for (unsigned index = first; index < first + chunks; ++index)
+    {
+        Chunk* chunk = &region->chunks[index];
+        chunk->free = whole_chunk;
+        chunk->free_count = slices_per_chunk;
+        chunk->pages = kind;
+        enter_free(region->number * chunks_per_region + index);
+    }
+    return true;
+}
+
+ChunkSpace::Row ChunkSpace::take_slack(unsigned most)
+{
+    if (slack_chunks_ == 0 || leaving_)
+        return {no_chunk, 0};
+    for (unsigned number = window.regions(); number-- > 0;)
+    {
+        const Region* region = window.region(number);
+        if (region->node != node() || region->slack == 0)
+            continue;
+        Row row{no_chunk, 0};
+        for (unsigned index = chunks_per_region; index-- > 0 && row.count < most;)
+        {
+            const Chunk& chunk = region->chunks[index];
+            if (chunk.state == ChunkState::free && chunk.written != 0)
+                row = {number * chunks_per_region + index, row.count + 1};
+            else if (row.count != 0)
+                break;
+        }
+        for (unsigned offset = 0; offset < row.count; ++offset)
+        {
+            leave_free(row.first + offset);
+            chunk_at(row.first + offset)->state = ChunkState::leaving;
+        }
+        leaving_ = true;
+        return row;
+    }
+    return {no_chunk, 0};
+}
+
+void ChunkSpace::returned(Row row, bool discarded)
+{
+    leaving_ = false;
+    for (unsigned offset = 0; offset < row.count; ++offset)
+    {
+        if (discarded)
+            chunk_at(row.first + offset)->written = 0;
+        enter_free(row.first + offset);
+    }
+}
+
+void ChunkSpace::after_fork_in_child()
+{
+    if (!leaving_)
+        return;
+    leaving_ = false;
+    for (unsigned number = 0; number < window.regions(); ++number)
+    {
+        Region* region = window.region(number);
+        for (unsigned index = 0; region->node == node() && index < chunks_per_region; ++index)
+            if (region->chunks[index].state == ChunkState::leaving)
+                enter_free(number * chunks_per_region + index);
+    }
+}
+
+} // namespace fastalloc

@@ -1,0 +1,403 @@
+// SPDX-License-Identifier: MIT
+#include "heap/node_heap.h"
+
+#include "os/clock.h"
+#include "os/options.h"
+
+namespace fastalloc
+{
+namespace
+{
+
+// How many chunks of one packing list are tried for a run of several slices before a less full list is.
+constexpr unsigned tries_per_bucket = 8;
+
+// A new chunk asks for huge pages where 2 MiB are at most this share of what is open.
+constexpr unsigned huge_share = 16;
+
+// How much is given back between two looks at the bound.
+constexpr unsigned chunks_per_return = 32;
+
+// Bits at multiples of `alignment`.
+uint32_t aligned_slices(unsigned alignment)
+{
+    uint32_t mask = 0;
+    for (unsigned slice = 0; slice < slices_per_chunk; slice += alignment)
+        mask |= uint32_t{1} << slice;
+    return mask;
+}
+
+// The first run of `count` bits that begins at a multiple of `alignment`, -1 if there is none.
+int find_slices(uint32_t free, unsigned count, unsigned alignment)
+{
+    if (alignment == 1)
+        return find_run(free, count);
+    uint32_t begins = free;
+    for (unsigned length = 1; length < count; ++length)
+        begins &= free >> length;
+    return lowest_bit(begins & aligned_slices(alignment));
+}
+
+} // namespace
+
+constinit NodeHeap node_heaps[node_limit];
+constinit std::atomic<uint64_t> used_nodes[node_words] = {};
+
+NodeHeap& node_heap(Node node)
+{
+    NodeHeap& heap = node_heaps[node];
+    const uint64_t bit = uint64_t{1} << (node % 64);
+    if (FASTALLOC_UNLIKELY(!(used_nodes[node / 64].load(std::memory_order_relaxed) & bit)))
+    {
+        heap.set_node(node);
+        used_nodes[node / 64].fetch_or(bit, std::memory_order_relaxed);
+    }
+    return heap;
+}
+
+uint64_t live_bytes_of_all_nodes()
+{
+    uint64_t live = 0;
+    for_each_node_heap([&](const NodeHeap& heap) { live += heap.live_bytes(); });
+    return live;
+}
+
+NodeHeap& node_heap_of(SliceIndex slice)
+{
+    return node_heap(window.region(slice / slices_per_region)->node);
+}
+
+void NodeHeap::enter_bucket(ChunkIndex index)
+{
+    Chunk* chunk = chunk_at(index);
+    chunk->bucket = chunk->free_count;
+    if (chunk->free_count == 0)
+        return;
+    Bucket& bucket = buckets_[chunk->bucket];
+    chunk->previous = no_chunk;
+    chunk->next = bucket.first_plus_one - 1; // no_chunk if the bucket is empty
+    if (chunk->next != no_chunk)
+        chunk_at(chunk->next)->previous = index;
+    bucket.first_plus_one = index + 1;
+    filled_buckets_ |= uint32_t{1} << chunk->bucket;
+}
+
+void NodeHeap::leave_bucket(ChunkIndex index)
+{
+    Chunk* chunk = chunk_at(index);
+    if (chunk->bucket == 0)
+        return;
+    Bucket& bucket = buckets_[chunk->bucket];
+    if (chunk->previous != no_chunk)
+        chunk_at(chunk->previous)->next = chunk->next;
+    else
+        bucket.first_plus_one = chunk->next + 1;
+    if (chunk->next != no_chunk)
+        chunk_at(chunk->next)->previous = chunk->previous;
+    if (bucket.first_plus_one == 0)
+        filled_buckets_ &= ~(uint32_t{1} << chunk->bucket);
+    chunk->bucket = 0;
+}
+
+// Marks slices of an open chunk as taken. Returns whether none of them was ever written.
+bool NodeHeap::take_part(ChunkIndex index, unsigned first, unsigned count)
+{
+    Chunk* chunk = chunk_at(index);
+    const uint32_t mask = mask_of<uint32_t>(first, count);
+    leave_bucket(index);
+    chunk->free &= ~mask;
+    chunk->free_count = static_cast<uint8_t>(chunk->free_count - count);
+    enter_bucket(index);
+    const bool zeroed = (chunk->written & mask) == 0;
+    chunk->written |= mask;
+    return zeroed;
+}
+
+void NodeHeap::give_part(ChunkIndex index, unsigned first, unsigned count)
+{
+    Chunk* chunk = chunk_at(index);
+    leave_bucket(index);
+    chunk->free |= mask_of<uint32_t>(first, count);
+    chunk->free_count = static_cast<uint8_t>(chunk->free_count + count);
+    if (chunk->free_count < slices_per_chunk)
+    {
+        enter_bucket(index);
+        return;
+    }
+    --open_chunks_;
+    open_huge_chunks_ -= chunk->pages == PageKind::huge;
+    chunks_.give(index);
+}
+
+// Chunks in a row, open, with all slices free and in no packing list yet.
+ChunkIndex NodeHeap::open_chunks(unsigned count)
+{
+    const bool dense =
+        count > 1 || last_opened_plus_one_ == 0 || chunk_at(last_opened_plus_one_ - 1)->free_count == 0;
+    const bool grown = (open_chunks_ + count) >= huge_share;
+    const bool huge = dense && grown && options().huge == Huge::automatic;
+    const size_t slack_before = chunks_.slack_chunks();
+    const ChunkIndex first = chunks_.take(count, huge ? PageKind::huge : PageKind::small);
+    if (first == no_chunk)
+        return no_chunk;
+    const uint64_t fresh = count - (slack_before - chunks_.slack_chunks());
+    if (fresh != 0 && slack_.remembers_returns())
+        slack_.taken(fresh * chunk_bytes, live_bytes(), now_ms());
+    open_chunks_ += count;
+    for (unsigned offset = 0; offset < count; ++offset)
+        open_huge_chunks_ += chunk_at(first + offset)->pages == PageKind::huge;
+    last_opened_plus_one_ = first + count;
+    return first;
+}
+
+NodeHeap::Run NodeHeap::take_packed(unsigned slices, unsigned alignment)
+{
+    uint32_t buckets = filled_buckets_ & mask_of<uint32_t>(slices, slices_per_chunk - slices);
+    while (buckets != 0)
+    {
+        const int fullest = lowest_bit(buckets);
+        buckets &= buckets - 1;
+        ChunkIndex index = buckets_[fullest].first_plus_one - 1;
+        for (unsigned tries = 0; index != no_chunk && tries < tries_per_bucket; ++tries)
+        {
+            const int first = find_slices(chunk_at(index)->free, slices, alignment);
+            if (first >= 0)
+            {
+                const bool zeroed = take_part(index, static_cast<unsigned>(first), slices);
+                return {index * slices_per_chunk + static_cast<unsigned>(first), zeroed};
+            }
+            index = chunk_at(index)->next;
+        }
+    }
+    const ChunkIndex opened = open_chunks(1);
+    if (opened == no_chunk)
+        return {no_slice, false};
+    const bool zeroed = take_part(opened, 0, slices);
+    return {opened * slices_per_chunk, zeroed};
+}
+
+NodeHeap::Run NodeHeap::take_chunks(unsigned slices)
+{
+    const unsigned count = divide_up(slices, slices_per_chunk);
+    const ChunkIndex first = open_chunks(count);
+    if (first == no_chunk)
+        return {no_slice, false};
+    bool zeroed = true;
+    for (unsigned offset = 0; offset < count; ++offset)
+    {
+        const unsigned rest = slices - offset * slices_per_chunk;
+        zeroed &= take_part(first + offset, 0, rest < slices_per_chunk ? rest : slices_per_chunk);
+    }
+    return {first * slices_per_chunk, zeroed};
+}
+
+NodeHeap::Run NodeHeap::take(unsigned slices, unsigned alignment)
+{
+    Guard guard(lock);
+    if (!guard)
+        return {no_slice, false};
+    return slices < slices_per_chunk ? take_packed(slices, alignment) : take_chunks(slices);
+}
+
+bool NodeHeap::take_exactly(SliceIndex slice, unsigned count)
+{
+    Guard guard(lock);
+    if (!guard)
+        return false;
+    const auto in_chunks = [&](auto&& each) {
+        for (unsigned done = 0; done < count;)
+        {
+            const ChunkIndex index = (slice + done) / slices_per_chunk;
+            const unsigned first = (slice + done) % slices_per_chunk;
+            const unsigned left = slices_per_chunk - first;
+            const unsigned part = count - done < left ? count - done : left;
+            if (!each(index, first, part))
+                return false;
+            done += part;
+        }
+        return true;
+    };
+    const bool in_one_region = (slice - 1) / slices_per_region == (slice + count - 1) / slices_per_region;
+    const bool all_free = in_one_region && in_chunks([](ChunkIndex index, unsigned first, unsigned part) {
+        const Chunk* chunk = chunk_at(index);
+        const uint32_t mask = mask_of<uint32_t>(first, part);
+        return (chunk->state == ChunkState::open || chunk->state == ChunkState::free) && (chunk->free & mask) == mask;
+    });
+    if (!all_free)
+        return false;
+    return in_chunks([this](ChunkIndex index, unsigned first, unsigned part) {
+        Chunk* chunk = chunk_at(index);
+        if (chunk->state == ChunkState::free)
+        {
+            chunks_.take_one(index);
+            ++open_chunks_;
+            open_huge_chunks_ += chunk->pages == PageKind::huge;
+        }
+        take_part(index, first, part);
+        return true;
+    });
+}
+
+void NodeHeap::give(SliceIndex slice, unsigned count)
+{
+    uint64_t keep;
+    {
+        Guard guard(lock);
+        if (!guard)
+            return; // a signal handler inside this heap: the slices stay taken, nothing else is lost
+        for (unsigned done = 0; done < count;)
+        {
+            const unsigned first = (slice + done) % slices_per_chunk;
+            const unsigned left = slices_per_chunk - first;
+            const unsigned part = count - done < left ? count - done : left;
+            give_part((slice + done) / slices_per_chunk, first, part);
+            done += part;
+        }
+        if (excess() == 0)
+            return;
+        keep = slack_.bound(live_bytes());
+    }
+    return_slack(keep);
+}
+
+uint64_t NodeHeap::excess() const
+{
+    const uint64_t resident = chunks_.slack_chunks() * chunk_bytes;
+    const uint64_t bound = slack_.bound(live_bytes());
+    return resident > bound ? resident - bound : 0;
+}
+
+uint64_t NodeHeap::return_slack(uint64_t keep)
+{
+    uint64_t total = 0;
+    for (;;)
+    {
+        ChunkSpace::Row row;
+        {
+            Guard guard(lock);
+            const uint64_t resident = chunks_.slack_chunks() * chunk_bytes;
+            if (!guard || resident <= keep)
+                return total;
+            const uint64_t most = divide_up(resident - keep, chunk_bytes);
+            row = chunks_.take_slack(most < chunks_per_return ? static_cast<unsigned>(most) : chunks_per_return);
+        }
+        if (row.count == 0)
+            return total;
+        const size_t bytes = row.count * chunk_bytes;
+        const bool discarded = pages::discard(address_of_chunk(row.first), bytes);
+        Guard guard(lock);
+        chunks_.returned(row, discarded);
+        if (!discarded)
+            return total;
+        slack_.returned(bytes, now_ms());
+        total += bytes;
+    }
+}
+
+uint64_t NodeHeap::return_everything(uint64_t keep)
+{
+    uint64_t total = return_slack(keep);
+    Guard guard(lock);
+    if (!guard)
+        return total;
+    for (unsigned number = 0; number < window.regions(); ++number)
+    {
+        Region* region = window.region(number);
+        for (unsigned position = 0; region->node == node() && position < chunks_per_region; ++position)
+        {
+            Chunk* chunk = &region->chunks[position];
+            uint32_t idle = chunk->state == ChunkState::open ? chunk->free & chunk->written : 0;
+            while (idle != 0)
+            {
+                const auto first = static_cast<unsigned>(lowest_bit(idle));
+                const unsigned count = run_length(idle, first);
+                const uint32_t mask = mask_of<uint32_t>(first, count);
+                const ChunkIndex index = number * chunks_per_region + position;
+                idle &= ~mask;
+                if (!pages::discard(address_of_chunk(index) + first * slice_bytes, count * slice_bytes))
+                    return total;
+                chunk->written &= ~mask;
+                total += count * slice_bytes;
+            }
+        }
+    }
+    return total;
+}
+
+void NodeHeap::tick()
+{
+    uint64_t keep;
+    {
+        Guard guard(lock);
+        if (!guard || chunks_.slack_chunks() == 0)
+            return;
+        slack_.advance(now_ms());
+        if (excess() == 0)
+            return;
+        keep = slack_.bound(live_bytes());
+    }
+    return_slack(keep);
+}
+
+NodeHeap::Figures NodeHeap::figures() const
+{
+    return {open_chunks_ * chunk_bytes,
+            open_huge_chunks_,
+            chunks_.slack_chunks() * chunk_bytes,
+            chunks_.committed_chunks() * chunk_bytes,
+            slack_.demand(),
+            slack_.returned_total()};
+}
+
+const char* NodeHeap::verify() const
+{
+    uint64_t listed = 0;
+    for (unsigned count = 1; count < slices_per_chunk; ++count)
+    {
+        ChunkIndex previous = no_chunk;
+        for (ChunkIndex index = buckets_[count].first_plus_one - 1; index != no_chunk; index = chunk_at(index)->next)
+        {
+            const Chunk* chunk = chunk_at(index);
+            if (chunk->state != ChunkState::open || chunk->free_count != count || chunk->bucket != count)
+                return "a chunk is in the packing list of another fill";
+            if (chunk->previous != previous)
+                return "a packing list is broken";
+            previous = index;
+            ++listed;
+        }
+    }
+    uint64_t open = 0;
+    uint64_t open_huge = 0;
+    uint64_t slack = 0;
+    uint64_t with_room = 0;
+    for (unsigned number = 0; number < window.regions(); ++number)
+    {
+        const Region* region = window.region(number);
+        for (unsigned position = 0; region->node == node() && position < chunks_per_region; ++position)
+        {
+            const Chunk& chunk = region->chunks[position];
+            const unsigned kind = static_cast<unsigned>(chunk.pages);
+            const bool marked = region->free[kind][position / 64] >> (position % 64) & 1;
+            if (marked != (chunk.state == ChunkState::free))
+                return "a region's map of free chunks is wrong";
+            if (chunk.state == ChunkState::unused || chunk.state == ChunkState::taken)
+                continue;
+            if (chunk.free_count != static_cast<unsigned>(__builtin_popcount(chunk.free)))
+                return "a chunk's count of free slices is wrong";
+            const bool is_open = chunk.state == ChunkState::open;
+            if (is_open == (chunk.free_count == slices_per_chunk))
+                return "a chunk's state contradicts its free slices";
+            open += is_open;
+            open_huge += is_open && chunk.pages == PageKind::huge;
+            with_room += is_open && chunk.free_count != 0;
+            slack += chunk.state == ChunkState::free && chunk.written != 0;
+        }
+    }
+    if (listed != with_room)
+        return "an open chunk with room is in no packing list";
+    if (open != open_chunks_ || open_huge != open_huge_chunks_ || slack != chunks_.slack_chunks())
+        return "a node heap's counts are wrong";
+    return nullptr;
+}
+
+} // namespace fastalloc

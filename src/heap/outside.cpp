@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: MIT
+#include "heap/outside.h"
+
+#include "base/bits.h"
+#include "base/config.h"
+#include "os/options.h"
+#include "os/pages.h"
+
+namespace fastalloc
+{
+
+constinit Outside outside;
+
+namespace
+{
+
+// From here on a mapping begins at a multiple of a huge page and asks for them: it is a sixteenth of itself.
+constexpr size_t huge_from = large_max;
+
+// A block that grows gets this share more than asked for, so that growing step by step does not move it at each step.
+constexpr size_t growth_share = 8;
+
+size_t alignment_for(size_t bytes, size_t alignment)
+{
+    return bytes >= huge_from && alignment < chunk_bytes ? chunk_bytes : alignment;
+}
+
+void advise(void* block, size_t bytes)
+{
+    if (bytes >= huge_from && options().huge == Huge::automatic)
+        pages::advise_huge(reinterpret_cast<uintptr_t>(block), bytes);
+}
+
+// `size` in whole pages, 0 if that is more than an address space.
+size_t in_pages(size_t size)
+{
+    return round_up(size, pages::page_bytes());
+}
+
+} // namespace
+
+size_t Outside::home(uintptr_t address) const
+{
+    return (address >> 12) * 0x9e3779b97f4a7c15 >> 20 & (capacity_ - 1);
+}
+
+Outside::Entry* Outside::find(uintptr_t address) const
+{
+    if (capacity_ == 0)
+        return nullptr;
+    for (size_t slot = home(address); entries_[slot].address != 0; slot = (slot + 1) & (capacity_ - 1))
+        if (entries_[slot].address == address)
+            return &entries_[slot];
+    return nullptr;
+}
+
+// Requires: there is a free slot.
+void Outside::insert(Entry entry)
+{
+    size_t slot = home(entry.address);
+    while (entries_[slot].address != 0)
+        slot = (slot + 1) & (capacity_ - 1);
+    entries_[slot] = entry;
+}
+
+bool Outside::grow()
+{
+    const size_t old_capacity = capacity_;
+    Entry* const old_entries = entries_;
+    const size_t capacity = old_capacity == 0 ? pages::page_bytes() / sizeof(Entry) : old_capacity * 2;
+    auto* entries = static_cast<Entry*>(pages::map(capacity * sizeof(Entry), 1));
+    if (entries == nullptr)
+        return false;
+    entries_ = entries;
+    capacity_ = capacity;
+    for (size_t slot = 0; slot < old_capacity; ++slot)
+        if (old_entries[slot].address != 0)
+            insert(old_entries[slot]);
+    if (old_entries != nullptr)
+        pages::unmap(old_entries, old_capacity * sizeof(Entry));
+    return true;
+}
+
+bool Outside::enter(void* block, size_t bytes)
+{
+    Guard guard(lock);
+    if (!guard)
+        return false;
+    const uint64_t count = blocks_.load(std::memory_order_relaxed);
+    if ((count + 1) * 2 > capacity_ && !grow())
+        return false;
+    insert({reinterpret_cast<uintptr_t>(block), bytes});
+    blocks_.store(count + 1, std::memory_order_relaxed);
+    bytes_.store(bytes_.load(std::memory_order_relaxed) + bytes, std::memory_order_relaxed);
+    return true;
+}
+
+// Takes the entry out. Its bytes, 0 if there is none.
+size_t Outside::leave(const void* block)
+{
+    Guard guard(lock);
+    Entry* const entry = guard ? find(reinterpret_cast<uintptr_t>(block)) : nullptr;
+    if (entry == nullptr)
+        return 0;
+    const size_t bytes = entry->bytes;
+    // Entries behind the hole that would no longer be found move up into it.
+    auto hole = static_cast<size_t>(entry - entries_);
+    for (size_t slot = (hole + 1) & (capacity_ - 1); entries_[slot].address != 0; slot = (slot + 1) & (capacity_ - 1))
+    {
+        const size_t distance = (slot - home(entries_[slot].address)) & (capacity_ - 1);
+        if (distance < ((slot - hole) & (capacity_ - 1)))
+            continue;
+        entries_[hole] = entries_[slot];
+        hole = slot;
+    }
+    entries_[hole] = {0, 0};
+    blocks_.store(blocks_.load(std::memory_order_relaxed) - 1, std::memory_order_relaxed);
+    bytes_.store(bytes_.load(std::memory_order_relaxed) - bytes, std::memory_order_relaxed);
+    return bytes;
+}
+
+void* Outside::allocate(size_t size, size_t alignment)
+{
+    const size_t bytes = in_pages(size);
+    if (bytes < size || bytes == 0)
+        return nullptr;
+    void* block = pages::map(bytes, alignment_for(bytes, alignment));
+    if (block == nullptr)
+        return nullptr;
+    if (!enter(block, bytes))
+    {
+        pages::unmap(block, bytes);
+        return nullptr;
+    }
+    advise(block, bytes);
+    return block;
+}
+
+bool Outside::release(void* block)
+{
+    const size_t bytes = leave(block);
+    if (bytes != 0)
+        pages::unmap(block, bytes);
+    return bytes != 0;
+}
+
+size_t Outside::usable(const void* block)
+{
+    Guard guard(lock);
+    const Entry* entry = guard ? find(reinterpret_cast<uintptr_t>(block)) : nullptr;
+    return entry != nullptr ? entry->bytes : 0;
+}
+
+void* Outside::reallocate(void* block, size_t size)
+{
+    const size_t exact = in_pages(size);
+    if (exact < size)
+        return nullptr;
+    const size_t old_bytes = leave(block);
+    if (old_bytes == 0)
+        return nullptr;
+    size_t bytes = exact;
+    if (exact > old_bytes && exact - old_bytes < old_bytes / growth_share)
+        bytes = in_pages(old_bytes + old_bytes / growth_share);
+    void* place = nullptr;
+    for (;;)
+    {
+        if (pages::resize(block, old_bytes, bytes))
+        {
+            place = block;
+            break;
+        }
+        place = pages::map(bytes, alignment_for(bytes, 1));
+        if (place != nullptr && pages::move(block, old_bytes, place, bytes))
+            break;
+        if (place != nullptr)
+            pages::unmap(place, bytes);
+        place = nullptr;
+        if (bytes == exact)
+            break;
+        bytes = exact;
+    }
+    if (place == nullptr)
+    {
+        enter(block, old_bytes); // as many entries as before: there is room
+        return nullptr;
+    }
+    enter(place, bytes);
+    advise(place, bytes);
+    return place;
+}
+
+void* Outside::carry_out(uintptr_t address, size_t bytes, size_t size)
+{
+    void* block = allocate(size, 1);
+    if (block == nullptr)
+        return nullptr;
+    if (pages::carry_out(address, bytes, block))
+    {
+        advise(block, in_pages(size)); // the pages that came along brought their old advice
+        return block;
+    }
+    release(block);
+    return nullptr;
+}
+
+const char* Outside::verify() const
+{
+    uint64_t count = 0;
+    uint64_t bytes = 0;
+    for (size_t slot = 0; slot < capacity_; ++slot)
+    {
+        const Entry& entry = entries_[slot];
+        if (entry.address == 0)
+            continue;
+        if (find(entry.address) != &entry)
+            return "an outside block cannot be found in its registry";
+        ++count;
+        bytes += entry.bytes;
+    }
+    if (count != blocks() || bytes != this->bytes())
+        return "the registry of outside blocks has lost count";
+    return nullptr;
+}
+
+} // namespace fastalloc

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: MIT
+#include "heap/slack.h"
+
+#include "os/options.h"
+
+namespace fastalloc
+{
+namespace
+{
+
+// Memory that is asked back within this time should not have been given back.
+constexpr uint64_t regret_ms = 1000;
+
+} // namespace
+
+uint64_t Slack::bound(uint64_t live) const
+{
+    const uint64_t share = live / 1000 * options().slack_share;
+    const uint64_t least = options().slack;
+    return (share > least ? share : least) + demand_;
+}
+
+void Slack::advance(uint64_t now_ms)
+{
+    const uint64_t half_life = options().demand_half_life;
+    const uint64_t halvings = (now_ms - decayed_until_ms_) / half_life;
+    if (halvings != 0)
+    {
+        demand_ = halvings < 64 ? demand_ >> halvings : 0;
+        decayed_until_ms_ += halvings * half_life;
+    }
+    if (now_ms - last_return_ms_ > regret_ms)
+        recently_returned_ = 0;
+}
+
+void Slack::returned(uint64_t bytes, uint64_t now_ms)
+{
+    advance(now_ms);
+    recently_returned_ += bytes;
+    returned_total_ += bytes;
+    last_return_ms_ = now_ms;
+}
+
+void Slack::taken(uint64_t bytes, uint64_t live, uint64_t now_ms)
+{
+    advance(now_ms);
+    const uint64_t regretted = bytes < recently_returned_ ? bytes : recently_returned_;
+    recently_returned_ -= regretted;
+    if (live > peak_live_)
+        peak_live_ = live;
+    demand_ += regretted;
+    if (demand_ > peak_live_)
+        demand_ = peak_live_;
+}
+
+} // namespace fastalloc

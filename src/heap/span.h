@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: MIT
+//
+// Span: a run of slices with one purpose, and the record that describes it.
+//
+// Each slice of the window has one record of 64 bytes in the side table. The record of a span's first
+// slice (its *head*) describes the span; the other records of a medium span repeat owner and bin index, so that
+// free finds them from any block, and how far back the head is. Blocks of a span:
+//
+//     |<- handed out before: 0 .. fresh ->|<- never handed out: fresh .. capacity ->|
+//     capacity >= fresh >= handed_out, and the free list holds fresh - handed_out blocks
+//
+// A block in a thread's bin, outbox or inbox counts as handed out. Medium spans have a bit per free block instead of a
+// list: nothing is written into their free blocks, and a double free is seen at the call.
+//
+// Who may touch it: owner and bin index are read by any thread's free; they change only under the lock of
+// the owning arena, and never away from an attached thread's arena. The rest belongs to the owning arena's lock, or
+// for large runs and free slices (owner null, "nobody") to the node heap's.
+#pragma once
+
+#include "base/size_class.h"
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+namespace fastalloc
+{
+
+class Arena; // arena/arena.h: here only an identity
+
+enum class SpanKind : uint8_t
+{
+    free,     // belongs to a chunk
+    small,    // blocks of one small class
+    medium,   // blocks of one medium class
+    part,     // a slice of a medium span behind its head
+    large,    // one large block
+    metadata, // an arena
+};
+
+// A slice by its number from the window's base. 0 is a valid slice; `no_slice` is none.
+using SliceIndex = uint32_t;
+constexpr SliceIndex no_slice = ~SliceIndex{0};
+
+struct Span
+{
+    // Read by every free (relaxed) and compared with the reader's own arena: equal means that this thread itself
+    // wrote it, or got it with its arena under the registry's lock. Written under the owner's lock.
+    std::atomic<Arena*> owner;
+    uint16_t bin_index; // constant while the span is owned
+    SizeClass size_class;
+    std::atomic<SpanKind> kind; // atomic for large blocks, which any thread may free; else as the rest
+    uint32_t slices;     // of the whole span, in its head
+    uint32_t back;       // slices to the head, 0 in the head
+    uint16_t capacity;   // blocks
+    uint16_t handed_out; // blocks
+    uint16_t fresh;      // blocks handed out at least once: the cursor
+    bool zeroed;         // blocks from the cursor on have never been written
+    bool listed;         // in its bin's list of partial spans
+    union
+    {
+        void* free_list;     // small: blocks that came back, linked
+        uint64_t free_blocks; // medium: a bit per free block
+    };
+    SliceIndex next; // neighbours in the bin's list of partial spans
+    SliceIndex previous;
+    uint64_t reserved[2]; // to 64 bytes: one record, one cache line
+
+    bool has_room() const
+    {
+        return handed_out < capacity;
+    }
+
+    uint32_t free_list_length() const
+    {
+        return static_cast<uint32_t>(fresh - handed_out);
+    }
+};
+
+static_assert(sizeof(Span) == 64);
+static_assert(detail::shapes[small_class_count].capacity <= 64, "a medium span's blocks fit a 64-bit mask");
+
+} // namespace fastalloc

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: MIT
+#include "heap/window.h"
+
+#include "heap/chunk.h"
+#include "heap/root.h"
+#include "os/pages.h"
+#include "os/random.h"
+
+namespace fastalloc
+{
+
+constinit WindowBounds window_bounds{};
+constinit Window window;
+
+namespace
+{
+
+constexpr size_t slice_table_bytes = slices_per_region * sizeof(Span); // of one region: 1 MiB
+constexpr size_t chunk_table_bytes = 64 * kibibyte;                    // of one region, rounded up to any page size
+static_assert(sizeof(Region) <= chunk_table_bytes && slice_table_bytes % chunk_table_bytes == 0);
+
+// Where a window may begin: above what programs and libraries ask for by address (below 16 TiB), below stack and mmap area
+// by a good margin, in steps of a chunk: 2^25 places in a space of 47 bits.
+constexpr uintptr_t lowest_base = uintptr_t{16} << 40;
+constexpr uintptr_t base_range = uintptr_t{64} << 40;
+constexpr int placements = 4;
+
+size_t tables_bytes(size_t window_bytes)
+{
+    return window_bytes / region_bytes * (slice_table_bytes + chunk_table_bytes);
+}
+
+// Where the chunk records of region 0 end: below all slice records the window can have.
+uintptr_t end_of_chunk_tables(uintptr_t base, size_t window_bytes)
+{
+    return base - window_bytes / region_bytes * slice_table_bytes;
+}
+
+uint64_t scramble(uint64_t value)
+{
+    return (value ^ (value >> 29)) * 0xbf58476d1ce4e5b9;
+}
+
+} // namespace
+
+bool Window::reserve_at(uintptr_t base, size_t bytes)
+{
+    const size_t tables = tables_bytes(bytes);
+    const size_t whole = tables + bytes + chunk_bytes;
+    const auto start = reinterpret_cast<uintptr_t>(pages::reserve(base - tables, whole));
+    if (start == 0)
+        return false;
+    // The kernel may have put it elsewhere: then the base is where it fits, and its own randomisation counts.
+    window_bounds.base = round_up(start + tables, chunk_bytes);
+    bytes_ = bytes;
+    reserved_ = true;
+    return true;
+}
+
+// Chooses the base. Requires: lock held, no base yet.
+bool Window::place()
+{
+    uint64_t random = process_secret(Purpose::window_base);
+    const uint64_t wanted = pages::machine_bytes() * 16;
+    size_t largest = window_default_bytes;
+    while (largest < wanted && largest < window_max_bytes)
+        largest *= 2;
+    if (largest_ != 0)
+        largest = largest_;
+    window_bounds.link_secret = process_secret(Purpose::links);
+    const auto somewhere = [&] {
+        random = scramble(random + 1);
+        return round_down(lowest_base + random % base_range, chunk_bytes);
+    };
+    for (size_t bytes = largest; bytes >= window_min_bytes; bytes /= 4)
+        if (reserve_at(somewhere(), bytes))
+            break;
+    for (int attempt = 0; bytes_ == 0 && attempt < placements; ++attempt)
+    {
+        const uintptr_t base = somewhere();
+        const uintptr_t tables = end_of_chunk_tables(base, largest) - chunk_table_bytes;
+        if (pages::commit_aimed(base - slice_table_bytes, slice_table_bytes) != pages::Aimed::committed)
+            continue;
+        if (pages::commit_aimed(tables, chunk_table_bytes) != pages::Aimed::committed)
+        {
+            pages::unmap(reinterpret_cast<void*>(base - slice_table_bytes), slice_table_bytes);
+            continue;
+        }
+        window_bounds.base = base;
+        bytes_ = largest;
+    }
+    chunk_tables_ = end_of_chunk_tables(window_bounds.base, bytes_);
+    fastalloc_root.window_base = window_bounds.base;
+    fastalloc_root.window_bytes = bytes_;
+    return bytes_ != 0;
+}
+
+Region* Window::region(unsigned number) const
+{
+    return reinterpret_cast<Region*>(chunk_tables_ - (number + uintptr_t{1}) * chunk_table_bytes);
+}
+
+bool Window::commit_tables(unsigned number)
+{
+    if (!reserved_ && number == 0)
+        return true; // place() did, to find out whether the base is good
+    const uintptr_t slices = window_bounds.base - (number + uintptr_t{1}) * slice_table_bytes;
+    const auto chunks = reinterpret_cast<uintptr_t>(region(number));
+    return commit(slices, slice_table_bytes) == pages::Aimed::committed &&
+           commit(chunks, chunk_table_bytes) == pages::Aimed::committed;
+}
+
+int Window::give_region(Node node)
+{
+    Guard guard(lock);
+    if (!guard || (window_bounds.base == 0 && !place()))
+        return -1;
+    const unsigned number = regions();
+    if (number >= bytes_ / region_bytes || !commit_tables(number))
+        return -1;
+    Region* given = region(number);
+    given->node = node;
+    given->number = static_cast<uint16_t>(number);
+    given->low_end = 0;
+    given->high_begin = chunks_per_region;
+    topology::prefer_node(region_address(number), region_bytes, node);
+    // Paired with the acquire in regions(): whoever sees the number sees the records.
+    window_bounds.limit_bytes.store((number + uintptr_t{1}) << region_shift, std::memory_order_release);
+    return static_cast<int>(number);
+}
+
+pages::Aimed Window::commit(uintptr_t address, size_t bytes)
+{
+    if (!reserved_)
+        return pages::commit_aimed(address, bytes);
+    return pages::commit(address, bytes) ? pages::Aimed::committed : pages::Aimed::refused;
+}
+
+size_t Window::table_bytes() const
+{
+    return regions() * (slice_table_bytes + chunk_table_bytes);
+}
+
+} // namespace fastalloc

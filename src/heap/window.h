@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: MIT
+//
+// Window: the one range of addresses that holds every block of up to 32 MiB, and the side table.
+//
+//            chunk records   slice records | regions of 1 GiB, given to nodes in order
+//     ... <---- r1 -- r0 ] ... <-- r1 -- r0 | r0 --> r1 --> ...
+//                                           base            limit = base + regions given x 1 GiB
+//
+// The side table grows down from the base, so a slice's record is found from the base alone: a subtraction, a
+// shift, an addition. An address is *in the window* if it lies between base and limit; all records below limit are
+// mapped, so looking up any stray pointer is safe.
+//
+// The window is reserved whole where the kernel allows it; otherwise (RLIMIT_AS, small address spaces, Valgrind) it is only
+// *aimed at*: every piece is mapped when it is needed, and a piece somebody else has taken is skipped.
+//
+// Owner: the window's lock guards giving regions. Base and limit are read without it: base is set before any block exists;
+// limit only grows, and whoever holds a pointer into a region got it from a thread that saw the region given.
+#pragma once
+
+#include "base/bits.h"
+#include "base/config.h"
+#include "base/hints.h"
+#include "heap/span.h"
+#include "os/lock.h"
+#include "os/pages.h"
+#include "os/topology.h"
+
+#include <atomic>
+
+namespace fastalloc
+{
+
+struct Chunk;  // heap/chunk.h
+struct Region; // heap/chunk.h
+
+// What free needs, on one cache line that is written once per region.
+struct WindowBounds
+{
+    uintptr_t base;                      // 0 before the first allocation
+    std::atomic<uintptr_t> limit_bytes;  // stored with release in give_region; relaxed loads, see above
+    uint64_t link_secret;                // heap/link.h
+};
+extern WindowBounds window_bounds;
+
+// Whether `address` lies below the last region given. An address below the base wraps around to a huge offset.
+FASTALLOC_INLINE bool in_window(uintptr_t address)
+{
+    return address - window_bounds.base < window_bounds.limit_bytes.load(std::memory_order_relaxed);
+}
+
+// Requires: in_window(address).
+FASTALLOC_INLINE Span* span_of(uintptr_t address)
+{
+    const uintptr_t slice = (address - window_bounds.base) >> slice_shift;
+    return reinterpret_cast<Span*>(window_bounds.base) - 1 - slice;
+}
+
+FASTALLOC_INLINE SliceIndex slice_of(const Span* span)
+{
+    return static_cast<SliceIndex>(reinterpret_cast<const Span*>(window_bounds.base) - 1 - span);
+}
+
+FASTALLOC_INLINE Span* span_at(SliceIndex slice)
+{
+    return reinterpret_cast<Span*>(window_bounds.base) - 1 - slice;
+}
+
+FASTALLOC_INLINE uintptr_t address_of_slice(SliceIndex slice)
+{
+    return window_bounds.base + (uintptr_t{slice} << slice_shift);
+}
+
+FASTALLOC_INLINE uintptr_t address_of(const Span* span)
+{
+    return address_of_slice(slice_of(span));
+}
+
+// The head of the span whose record this is. Requires: not a free slice.
+FASTALLOC_INLINE Span* head_of(Span* span)
+{
+    return span + span->back; // records run downwards: an earlier slice has a later record
+}
+
+class Window
+{
+public:
+    // A region for `node`: its records mapped, its addresses reserved or aimed at. Its number, or -1 if the window is
+    // full or memory for the records is refused.
+    int give_region(Node node);
+
+    // Commits part of a given region or of the tables. Taken is possible only where the window is aimed at.
+    pages::Aimed commit(uintptr_t address, size_t bytes);
+
+    unsigned regions() const
+    {
+        return static_cast<unsigned>(window_bounds.limit_bytes.load(std::memory_order_acquire) >> region_shift);
+    }
+
+    // Requires: number < regions().
+    Region* region(unsigned number) const;
+
+    uintptr_t region_address(unsigned number) const
+    {
+        return window_bounds.base + (uintptr_t{number} << region_shift);
+    }
+
+    size_t bytes() const
+    {
+        return bytes_;
+    }
+
+    bool is_reserved() const
+    {
+        return reserved_;
+    }
+
+    // Bytes of side tables committed so far.
+    size_t table_bytes() const;
+
+    // For tests: the largest address space to try, before the first region is given.
+    void set_largest_for_tests(size_t bytes)
+    {
+        largest_ = bytes;
+    }
+
+    Lock lock;
+
+private:
+    bool place();
+    bool reserve_at(uintptr_t base, size_t bytes);
+    bool commit_tables(unsigned number);
+
+    size_t bytes_ = 0;
+    size_t largest_ = 0;
+    uintptr_t chunk_tables_ = 0; // end of region 0's chunk records; they grow down too
+    bool reserved_ = false;
+};
+
+extern Window window;
+
+} // namespace fastalloc

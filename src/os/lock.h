@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: MIT
+//
+// Lock: a mutual exclusion that knows its holder.
+//
+// One word: 0 when free, else the holder's thread pointer, bit 0 set when somebody may sleep on it, bit 1 when it was taken with all others. The
+// thread pointer is the same in the child of a fork, so a lock taken before fork belongs to the child's
+// one thread after it. A thread that meets a lock it holds itself is a signal handler that interrupted the
+// holder: it must not wait, and is told `Outcome::interrupted`. While a thread passes through fork's handlers
+// it holds every lock and is let through: `Outcome::passed`, and unlocking is left to the fork handlers.
+//
+// Pairing: the exchange in unlock (release) with the compare-and-swap in lock and try_lock (acquire). Both
+// are sequentially consistent so that whoever fails to take a lock knows that the holder will see, after
+// unlocking, what was stored before the attempt (the inbox relies on it, arena/remote.cpp).
+#pragma once
+
+#include "base/hints.h"
+
+#include <atomic>
+#include <cstdint>
+
+namespace fastalloc
+{
+
+// The calling thread's identity: its thread pointer, never 0, a multiple of 4.
+FASTALLOC_INLINE uintptr_t thread_identity()
+{
+#if defined(__x86_64__)
+    uintptr_t self;
+    asm("mov %%fs:0, %0" : "=r"(self));
+    return self;
+#else
+    return reinterpret_cast<uintptr_t>(__builtin_thread_pointer());
+#endif
+}
+
+class Lock
+{
+public:
+    enum class Outcome
+    {
+        taken,       // unlock must follow
+        passed,      // this thread is between fork's prepare and its parent or child handler
+        interrupted, // this thread holds it already: a signal handler, do not wait
+        busy,        // try_lock only: somebody else has it
+    };
+
+    FASTALLOC_INLINE Outcome lock()
+    {
+        uintptr_t expected = 0;
+        if (FASTALLOC_LIKELY(word_.compare_exchange_strong(expected, thread_identity())))
+            return Outcome::taken;
+        return lock_slow();
+    }
+
+    Outcome try_lock();
+
+    FASTALLOC_INLINE void unlock()
+    {
+        if (FASTALLOC_UNLIKELY(word_.exchange(0) & waiters))
+            wake_one();
+    }
+
+    bool held_by_me() const
+    {
+        return (word_.load(std::memory_order_relaxed) & ~marks) == thread_identity();
+    }
+
+    // For whoever takes all locks at once. Takes this one unless the thread holds it already: then it is a signal handler, and
+    // the call it interrupted unlocks (after a fork, in both processes). Returns whether it took it.
+    bool take_marked();
+    void unlock_marked();
+
+    // Fork's handlers only: between these the calling thread passes through locks it holds.
+    static void begin_fork();
+    static void end_fork();
+
+private:
+    static constexpr uintptr_t waiters = 1;
+    static constexpr uintptr_t marks = 3;
+
+    FASTALLOC_SLOW Outcome lock_slow();
+    FASTALLOC_SLOW void wake_one();
+
+    static constexpr uintptr_t marked = 2;
+
+    std::atomic<uintptr_t> word_{0};
+};
+
+// Holds a lock for a scope. Test it: it is false where the lock was not obtained.
+class Guard
+{
+public:
+    FASTALLOC_INLINE explicit Guard(Lock &lock) : lock_(lock), outcome_(lock.lock())
+    {
+    }
+
+    struct Try
+    {
+    };
+
+    Guard(Lock &lock, Try) : lock_(lock), outcome_(lock.try_lock())
+    {
+    }
+
+    FASTALLOC_INLINE ~Guard()
+    {
+        if (outcome_ == Lock::Outcome::taken)
+            lock_.unlock();
+    }
+
+    Guard(const Guard &) = delete;
+    Guard &operator=(const Guard &) = delete;
+
+    explicit operator bool() const
+    {
+        return outcome_ == Lock::Outcome::taken || outcome_ == Lock::Outcome::passed;
+    }
+
+private:
+    Lock &lock_;
+    Lock::Outcome outcome_;
+};
+
+} // namespace fastalloc

@@ -1,0 +1,283 @@
+// SPDX-License-Identifier: MIT
+//
+// options.cpp - the table of settings and everything that is driven by it
+//
+// To add a setting: a member in Options, a row here, a row in the documentation (a check compares the two).
+// What values look like is written in option_value.cpp.
+#include "os/options.h"
+
+#include "base/config.h"
+#include "base/hints.h"
+#include "base/text.h"
+#include "os/message.h"
+#include "os/option_value.h"
+
+#include <cerrno>
+#include <cstring>
+#include <sys/auxv.h>
+#include <type_traits>
+#include <unistd.h>
+
+namespace fastalloc
+{
+
+namespace
+{
+
+// A row's way to its member, whatever the member's type.
+template <auto Member>
+constexpr uint64_t read_member(const Options &values)
+{
+    return static_cast<uint64_t>(values.*Member);
+}
+
+template <auto Member>
+constexpr void write_member(Options &values, uint64_t value)
+{
+    auto &member = values.*Member;
+    member = static_cast<std::remove_reference_t<decltype(member)>>(value);
+}
+
+constexpr uint64_t value_of(auto word)
+{
+    return static_cast<uint64_t>(word);
+}
+
+// clang-format off
+constexpr Option table[] = {
+    {"foreign", OptionKind::choice, "abort|libc", value_of(Foreign::abort), 0, 1,
+     "What free does with a pointer that is not ours: end the process, or hand it to libc's free.",
+     "0.1", read_member<&Options::foreign>, write_member<&Options::foreign>},
+
+    {"huge", OptionKind::choice, "auto|never", value_of(Huge::automatic), 0, 1,
+     "Whether memory may ask for huge pages where the heap is large enough for them, or never.",
+     "0.1", read_member<&Options::huge>, write_member<&Options::huge>},
+
+    {"slack", OptionKind::size, nullptr, 4 * mebibyte, 0, tebibyte,
+     "Free memory that may always stay resident, however little is live.",
+     "0.1", read_member<&Options::slack>, write_member<&Options::slack>},
+
+    {"slack_share", OptionKind::percent, nullptr, 125, 0, 1000,
+     "Free memory that may stay resident, as a share of the live bytes, where that is more than slack.",
+     "0.1", read_member<&Options::slack_share>, write_member<&Options::slack_share>},
+
+    {"demand_half_life", OptionKind::time, nullptr, 1000, 10, 3600 * 1000,
+     "How long it takes until half of the memory kept because it was soon wanted again is given back.",
+     "0.1", read_member<&Options::demand_half_life>, write_member<&Options::demand_half_life>},
+
+    {"lease_fund", OptionKind::size, nullptr, 2 * mebibyte, 0, tebibyte,
+     "Free blocks all threads together may keep beyond their own budgets, however little is live.",
+     "0.1", read_member<&Options::lease_fund>, write_member<&Options::lease_fund>},
+
+    {"lease_share", OptionKind::percent, nullptr, 125, 0, 1000,
+     "The same, as a share of the live bytes, where that is more than lease_fund.",
+     "0.1", read_member<&Options::lease_share>, write_member<&Options::lease_share>},
+
+    {"arena_budget", OptionKind::size, nullptr, 32 * kibibyte, 4 * kibibyte, mebibyte,
+     "Bytes of free blocks a thread may keep on its own.",
+     "0.1", read_member<&Options::arena_budget>, write_member<&Options::arena_budget>},
+};
+// clang-format on
+
+constexpr Options defaults()
+{
+    Options values = {};
+    for (const Option &option : table)
+    {
+        option.write(values, option.initial);
+    }
+    return values;
+}
+
+// Whether the table is whole: names, sentences and versions are there, each default lies within its own range
+// and the range of a choice is its list of words.
+constexpr bool table_is_sound()
+{
+    for (const Option &option : table)
+    {
+        uint64_t separators = 0;
+        for (const char *word = option.words; word != nullptr && *word != 0; word++)
+        {
+            separators += *word == '|';
+        }
+        const bool is_choice = option.kind == OptionKind::choice;
+        if (*option.name == 0 || *option.sentence == 0 || *option.since == 0 || option.initial < option.min ||
+            option.initial > option.max || is_choice != (option.words != nullptr) ||
+            (is_choice && (option.min != 0 || option.max != separators)))
+        {
+            return false;
+        }
+    }
+    return true;
+}
+
+static_assert(table_is_sound());
+
+// What became of an item. All but the first two are named in the complaint.
+enum class Verdict : uint8_t
+{
+    taken,
+    empty,
+    no_such_setting,
+    malformed,
+    out_of_range,
+};
+
+const Option *find(Slice name)
+{
+    for (const Option &option : table)
+    {
+        if (name.equals(option.name))
+        {
+            return &option;
+        }
+    }
+    return nullptr;
+}
+
+// Applies one "key=value" to `values`, or leaves them as they are and says why.
+Verdict apply(Slice item, Options &values)
+{
+    if (item.count == 0)
+    {
+        return Verdict::empty;
+    }
+    const Option *option = find(item.take_until('='));
+    if (option == nullptr)
+    {
+        return Verdict::no_such_setting;
+    }
+    uint64_t value = 0;
+    if (!parse_value(*option, item, &value))
+    {
+        return Verdict::malformed;
+    }
+    if (value < option->min || value > option->max)
+    {
+        return Verdict::out_of_range;
+    }
+    option->write(values, value);
+    return Verdict::taken;
+}
+
+bool is_bad(Verdict verdict)
+{
+    return verdict != Verdict::taken && verdict != Verdict::empty;
+}
+
+// Adds why an item was skipped: what would have been taken in its place.
+void explain(Message &message, Slice item, Verdict verdict)
+{
+    const Option *option = find(item.take_until('='));
+    if (option == nullptr)
+    {
+        message.text("no such setting");
+        return;
+    }
+    char least[option_text_capacity];
+    char most[option_text_capacity];
+    Text least_text(least, sizeof(least));
+    Text most_text(most, sizeof(most));
+    if (verdict == Verdict::out_of_range)
+    {
+        format_value(least_text, *option, option->min);
+        format_value(most_text, *option, option->max);
+        message.text(least).text(" to ").text(most);
+    }
+    else if (option->kind == OptionKind::choice)
+    {
+        message.text("one of ").text(option->words);
+    }
+    else
+    {
+        format_value(least_text, *option, option->initial);
+        message.text("write it like ").text(least);
+    }
+}
+
+// Names every bad item of `settings` in one line. An item is shortened, so that a long one leaves room for others.
+FASTALLOC_SLOW void complain(const char *settings)
+{
+    constexpr size_t shown_max = 40;
+    Message message;
+    message.text("FASTALLOC_CONF: skipped");
+    Options scratch = {};
+    Slice rest = {settings, strlen(settings)};
+    const char *separator = " ";
+    while (rest.count != 0)
+    {
+        const Slice item = rest.take_until(',');
+        const Verdict verdict = apply(item, scratch);
+        if (is_bad(verdict))
+        {
+            message.text(separator).text(item.first, item.count < shown_max ? item.count : shown_max);
+            message.text(item.count > shown_max ? "... (" : " (");
+            explain(message, item, verdict);
+            message.text(")");
+            separator = ", ";
+        }
+    }
+    message.warn();
+}
+
+} // namespace
+
+constinit Options current_options = defaults();
+
+OptionTable option_table()
+{
+    return {table, sizeof(table) / sizeof(table[0])};
+}
+
+const Option *find_option(const char *name)
+{
+    return find({name, strlen(name)});
+}
+
+void options_load(const char *settings, Environment environment)
+{
+    Options values = defaults();
+    if (settings == nullptr || environment == Environment::secure)
+    {
+        current_options = values;
+        return;
+    }
+    size_t bad_items = 0;
+    Slice rest = {settings, strlen(settings)};
+    while (rest.count != 0)
+    {
+        bad_items += static_cast<size_t>(is_bad(apply(rest.take_until(','), values)));
+    }
+    current_options = values;
+    if (bad_items != 0)
+    {
+        complain(settings);
+    }
+}
+
+void options_load_from_environment()
+{
+    constexpr char key[] = "FASTALLOC_CONF=";
+    constexpr size_t key_length = sizeof(key) - 1;
+    const int errno_before = errno;
+    const Environment environment = getauxval(AT_SECURE) != 0 ? Environment::secure : Environment::trusted;
+    errno = errno_before;
+    const char *settings = nullptr;
+    for (char **variable = environ; variable != nullptr && *variable != nullptr && settings == nullptr; variable++)
+    {
+        if (strncmp(*variable, key, key_length) == 0)
+        {
+            settings = *variable + key_length;
+        }
+    }
+    options_load(settings, environment);
+}
+
+size_t format_option(const Option &option, const Options &values, char *buffer, size_t capacity)
+{
+    Text text(buffer, capacity);
+    format_value(text, option, option.read(values));
+    return text.length();
+}
+
+} // namespace fastalloc

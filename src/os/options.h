@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: MIT
+//
+// options.h - the settings a process can be started with: FASTALLOC_CONF="key=value,key=value"
+//
+// There is one table, in options.cpp: a row holds a setting's name, kind, default, range, its sentence and
+// the version it came with. The parser, the defaults, the formatter, the check that compares it with the
+// documentation and malloc_info all read that table; nothing about a setting is written down twice.
+//
+//     kind       is written as                                                   and stored in
+//     size       4194304, 4096K, 4M, 1G (powers of 1024, small letters too)      bytes
+//     percent    12.5%, 10% (one digit behind the point, the sign is needed)     parts per thousand
+//     time       250ms, 1s (the unit is needed)                                  milliseconds
+//     choice     one of the words the row lists                                  the word's place in the list
+//
+// A key that is not in the table or a value that is malformed or out of range is skipped, everything else is
+// applied; all that was skipped is named in one line on standard error. Empty items are ignored. Of a key
+// that is given twice the last good value counts.
+//
+// The values are a constant-initialised global that holds the defaults before any code runs. It is written by
+// options_load() alone, which start-up calls while there is one thread; afterwards any thread reads it, and
+// nobody needs a lock.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace fastalloc
+{
+
+// What free does with a pointer that no block of ours begins at. The words' order is the table's.
+enum class Foreign : uint8_t
+{
+    abort, // one line and SIGABRT
+    libc,  // hand it to libc's free
+};
+
+// Whether memory may ask the kernel for huge pages.
+enum class Huge : uint8_t
+{
+    automatic, // where the heap is large enough for them to pay; written "auto"
+    never,
+};
+
+// The value of each setting, in the unit its kind is stored in.
+struct Options
+{
+    Foreign foreign;
+    Huge huge;
+    uint64_t slack;            // bytes
+    uint64_t slack_share;      // parts per thousand of live bytes
+    uint64_t demand_half_life; // milliseconds
+    uint64_t lease_fund;       // bytes
+    uint64_t lease_share;      // parts per thousand of live bytes
+    uint64_t arena_budget;     // bytes
+};
+
+// Read through options().
+extern Options current_options;
+
+// The values in force.
+inline const Options &options()
+{
+    return current_options;
+}
+
+enum class OptionKind : uint8_t
+{
+    size,
+    percent,
+    time,
+    choice,
+};
+
+// A row of the table. Numbers are in the unit the kind is stored in.
+struct Option
+{
+    const char *name;     // the key, and the name of the member of Options
+    OptionKind kind;      //
+    const char *words;    // of a choice: its words with | between them; else null
+    uint64_t initial;     // the value if the setting is not given
+    uint64_t min;         // the least value that is taken
+    uint64_t max;         // the greatest value that is taken
+    const char *sentence; // what it decides, for people
+    const char *since;    // the version it came with
+    uint64_t (*read)(const Options &);
+    void (*write)(Options &, uint64_t);
+};
+
+// The whole table, for `for (const Option& option : option_table())`.
+struct OptionTable
+{
+    const Option *first;
+    size_t count;
+
+    constexpr const Option *begin() const
+    {
+        return first;
+    }
+
+    constexpr const Option *end() const
+    {
+        return first + count;
+    }
+};
+
+OptionTable option_table();
+
+// The row of that name; null if there is none.
+const Option *find_option(const char *name);
+
+// What an environment is worth: a secure process (set-user-id and the like) must not obey its caller's.
+enum class Environment : uint8_t
+{
+    trusted,
+    secure,
+};
+
+// Sets all values to their defaults and then to what `settings` says, null meaning nothing. In a secure
+// environment `settings` is not even looked at. Requires: no other thread runs yet.
+void options_load(const char *settings, Environment environment);
+
+// options_load() with the variable FASTALLOC_CONF of this process, found without getenv, which a program
+// may have replaced; `environ` may still be null. Requires: no other thread runs yet. Keeps errno.
+void options_load_from_environment();
+
+// A buffer of this size takes every formatted value.
+inline constexpr size_t option_text_capacity = 32;
+
+// Writes the value a setting has in `values` as the parser would read it back, and a final 0; what exceeds
+// `capacity` is cut. Returns the length. Requires: capacity is at least 4.
+size_t format_option(const Option &option, const Options &values, char *buffer, size_t capacity);
+
+} // namespace fastalloc

@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: MIT
+//
+// forks.c - fork at any moment of a program whose other threads allocate and hand blocks over. The child, which has one
+// thread, allocates and frees its own and its parent's blocks, forks again, starts threads. A child that hangs is ended
+// by an alarm and counts as a failure.
+#include <stdatomic.h>
+
+#include "../support.h"
+
+#include "../children.h"
+#include "../parcel.h"
+
+enum
+{
+    busy_threads = 3,
+    seconds_for_a_child = 20
+};
+
+static struct shelf shelf = {.count = 256};
+static atomic_int stop;
+
+static void *hand_over(void *argument)
+{
+    uint64_t random = (uint64_t)(uintptr_t)argument;
+    while (!atomic_load_explicit(&stop, memory_order_relaxed))
+    {
+        size_t size = random_size(&random, next_random(&random) % 64 ? 12 : 19);
+        struct parcel *parcel = make_parcel(size, random);
+        open_parcel(exchange_parcel(&shelf, next_random(&random), parcel));
+    }
+    return NULL;
+}
+
+static pthread_t busy[busy_threads];
+
+static void start_busy_threads(void)
+{
+    atomic_store(&stop, 0);
+    for (uintptr_t index = 0; index < busy_threads; index++)
+        busy[index] = start_thread(hand_over, (void *)(index + 1));
+    sleep_milliseconds(2);
+}
+
+static void stop_busy_threads(void)
+{
+    atomic_store(&stop, 1);
+    for (int index = 0; index < busy_threads; index++)
+        join_thread(busy[index]);
+    clear_shelf(&shelf);
+    assert_requirements_met();
+    assert_heap_is_whole();
+}
+
+static void *allocate_some(void *argument)
+{
+    uint64_t random = (uint64_t)(uintptr_t)argument;
+    for (int step = 0; step < 200; step++)
+        open_parcel(exchange_parcel(&shelf, next_random(&random), make_parcel(random_size(&random, 13), random)));
+    return NULL;
+}
+
+static void use_all_sizes(void)
+{
+    for (size_t size = 1; size < 3 * mib; size = size * 2 + 1)
+    {
+        char *block = malloc(size);
+        require(block != NULL);
+        block[0] = block[size - 1] = 1;
+        block = realloc(block, size + size / 2 + 1);
+        require(block != NULL && block[0] == 1);
+        free(block);
+    }
+}
+
+static void live_as_child(void *argument)
+{
+    (void)argument;
+    clear_shelf(&shelf); // the parent's blocks
+    allocate_some((void *)5);
+    clear_shelf(&shelf);
+    require(fastalloc_check_heap(NULL, 0) == 0);
+}
+
+static void live_as_child_with_threads(void *argument)
+{
+    (void)argument;
+    pthread_t threads[3];
+    for (uintptr_t index = 0; index < 3; index++)
+        require(pthread_create(&threads[index], NULL, allocate_some, (void *)index) == 0);
+    for (int index = 0; index < 3; index++)
+        pthread_join(threads[index], NULL);
+    use_all_sizes();
+    live_as_child(NULL);
+}
+
+static void live_as_parent_of_a_grandchild(void *argument)
+{
+    (void)argument;
+    use_all_sizes();
+    require(run_child(live_as_child, NULL, seconds_for_a_child) == 0);
+    live_as_child(NULL);
+}
+
+// 400 of 400: none hangs, none finds a broken heap.
+static void four_hundred_forks_among_busy_threads_succeed(void **state)
+{
+    (void)state;
+    start_busy_threads();
+    int succeeded = 0;
+    for (int index = 0; index < 400; index++)
+    {
+        void (*life)(void *) = index % 20 == 0   ? live_as_child_with_threads
+                               : index % 20 == 1 ? live_as_parent_of_a_grandchild
+                                                 : live_as_child;
+        succeeded += run_child(life, NULL, seconds_for_a_child) == 0;
+        if (index % 4 == 0)
+            allocate_some((void *)(uintptr_t)index);
+    }
+    stop_busy_threads();
+    assert_int_equal(succeeded, 400);
+}
+
+static atomic_int children_succeeded;
+
+static void *fork_often(void *argument)
+{
+    for (int index = 0; index < 10; index++)
+    {
+        allocate_some(argument);
+        if (run_child(live_as_child, NULL, seconds_for_a_child) == 0)
+            atomic_fetch_add(&children_succeeded, 1);
+    }
+    return NULL;
+}
+
+static void several_threads_may_fork_at_once(void **state)
+{
+    (void)state;
+    pthread_t forkers[4];
+    start_busy_threads();
+    for (uintptr_t index = 0; index < 4; index++)
+        forkers[index] = start_thread(fork_often, (void *)(index + 9));
+    for (int index = 0; index < 4; index++)
+        join_thread(forkers[index]);
+    stop_busy_threads();
+    assert_int_equal(atomic_load(&children_succeeded), 40);
+}
+
+// Handlers registered with pthread_atfork run while the allocator is held still for the fork; they may use it.
+static struct parcel *prepared;
+
+static void allocate_before_fork(void)
+{
+    use_all_sizes();
+    prepared = make_parcel(1000, 3);
+}
+
+static void free_after_fork(void)
+{
+    open_parcel(prepared);
+    prepared = NULL;
+    use_all_sizes();
+}
+
+static void handlers_of_fork_may_allocate(void **state)
+{
+    (void)state;
+    assert_int_equal(pthread_atfork(allocate_before_fork, free_after_fork, free_after_fork), 0);
+    start_busy_threads();
+    int succeeded = 0;
+    for (int index = 0; index < 20; index++)
+        succeeded += run_child(live_as_child, NULL, seconds_for_a_child) == 0;
+    stop_busy_threads();
+    assert_int_equal(succeeded, 20);
+}
+
+// Blocks of threads that are gone in the child are not lost: a chain of forks does not grow.
+static void fork_in_turn(void *argument)
+{
+    uintptr_t depth = (uintptr_t)argument;
+    pthread_t thread;
+    require(pthread_create(&thread, NULL, allocate_some, (void *)depth) == 0);
+    pthread_join(thread, NULL);
+    clear_shelf(&shelf);
+    struct fastalloc_stats stats;
+    require(fastalloc_get_stats(&stats, sizeof stats) == 0);
+    require(stats.arenas <= 16);
+    require(stats.attached_threads <= 2);
+    require(fastalloc_check_heap(NULL, 0) == 0);
+    if (depth > 0)
+        require(run_child(fork_in_turn, (void *)(depth - 1), seconds_for_a_child) == 0);
+}
+
+static void a_chain_of_children_does_not_grow(void **state)
+{
+    (void)state;
+    assert_int_equal(run_child(fork_in_turn, (void *)30, seconds_for_a_child), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_chain_of_children_does_not_grow),
+        cmocka_unit_test(four_hundred_forks_among_busy_threads_succeed),
+        cmocka_unit_test(several_threads_may_fork_at_once),
+        cmocka_unit_test(handlers_of_fork_may_allocate),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

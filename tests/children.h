@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: MIT
+//
+// children.h - tests that need a process of their own: a forked child, or a program started anew. A test program
+// starts itself again, so that the child is in the same arm (linked, preloaded, static); main() looks at its arguments
+// before it runs the group. Include after support.h.
+#ifndef TESTS_CHILDREN_H
+#define TESTS_CHILDREN_H
+
+#include <sys/mman.h>
+#include <sys/wait.h>
+
+// Forks; the child runs `body` and exits with 0, or with 1 if a requirement was not met. A child that hangs is ended by
+// SIGALRM after `seconds`. Returns the child's id.
+static inline pid_t start_child(void (*body)(void *), void *argument, unsigned seconds)
+{
+    fflush(NULL);
+    pid_t child = fork();
+    if (child == 0)
+    {
+        alarm(seconds);
+        body(argument);
+        _exit(__atomic_load_n(&requirements_unmet, __ATOMIC_RELAXED) ? 1 : 0);
+    }
+    return child;
+}
+
+// The wait status of a child; -1 if there is none.
+static inline int status_of_child(pid_t child)
+{
+    int status = -1;
+    while (child > 0 && waitpid(child, &status, 0) < 0 && errno == EINTR)
+        continue;
+    return status;
+}
+
+static inline int run_child(void (*body)(void *), void *argument, unsigned seconds)
+{
+    return status_of_child(start_child(body, argument, seconds));
+}
+
+// What a program that ran to its end left behind; texts are cut at the size of their arrays.
+struct finished_program
+{
+    int status;
+    char output[4096];
+    char errors[4096];
+};
+
+static inline void read_text(int file, char *text, size_t bytes)
+{
+    ssize_t length = pread(file, text, bytes - 1, 0);
+    text[length > 0 ? length : 0] = 0;
+    close(file);
+}
+
+// Starts arguments[0] (a path) and waits for it. `prepare`, if not NULL, runs in the child before exec, with its output
+// already redirected. Ended by SIGALRM after `seconds`.
+static inline void run_program(struct finished_program *finished, char *const arguments[], void (*prepare)(void),
+                               unsigned seconds)
+{
+    int output = memfd_create("output", MFD_CLOEXEC);
+    int errors = memfd_create("errors", MFD_CLOEXEC);
+    fflush(NULL);
+    pid_t child = fork();
+    if (child == 0)
+    {
+        dup2(output, STDOUT_FILENO);
+        dup2(errors, STDERR_FILENO);
+        alarm(seconds);
+        if (prepare)
+            prepare();
+        execv(arguments[0], arguments);
+        _exit(127);
+    }
+    finished->status = status_of_child(child);
+    read_text(output, finished->output, sizeof finished->output);
+    read_text(errors, finished->errors, sizeof finished->errors);
+}
+
+// The path of this program; set by main().
+static char *own_path;
+
+// Starts this program again with up to two arguments (NULL ends them earlier).
+static inline void run_self(struct finished_program *finished, const char *first, const char *second,
+                            void (*prepare)(void))
+{
+    char *arguments[] = {own_path, (char *)first, (char *)second, NULL};
+    run_program(finished, arguments, prepare, 60);
+}
+
+// Fails with what the program wrote unless it ended with exit status 0.
+static inline void assert_succeeded(const struct finished_program *finished)
+{
+    if (finished->status != 0)
+        fail_msg("wait status 0x%x, standard error: %s", (unsigned)finished->status, finished->errors);
+}
+
+#endif // TESTS_CHILDREN_H

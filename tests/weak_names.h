@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: MIT
+//
+// weak_names.h - makes the names of the library that libc does not have weak, for programs that are not linked with it
+// and find it only when it is preloaded.
+#ifndef TESTS_WEAK_NAMES_H
+#define TESTS_WEAK_NAMES_H
+
+#pragma weak fastalloc_malloc
+#pragma weak fastalloc_free
+#pragma weak fastalloc_calloc
+#pragma weak fastalloc_realloc
+#pragma weak fastalloc_reallocarray
+#pragma weak fastalloc_aligned_alloc
+#pragma weak fastalloc_posix_memalign
+#pragma weak fastalloc_memalign
+#pragma weak fastalloc_valloc
+#pragma weak fastalloc_pvalloc
+#pragma weak fastalloc_malloc_usable_size
+#pragma weak fastalloc_free_sized
+#pragma weak fastalloc_free_aligned_sized
+#pragma weak fastalloc_malloc_trim
+#pragma weak fastalloc_mallopt
+#pragma weak fastalloc_malloc_stats
+#pragma weak fastalloc_malloc_info
+#pragma weak fastalloc_mallinfo
+#pragma weak fastalloc_mallinfo2
+#pragma weak fastalloc_get_stats
+#pragma weak fastalloc_check_heap
+#pragma weak fastalloc_version
+#pragma weak free_sized
+#pragma weak free_aligned_sized
+
+#endif // TESTS_WEAK_NAMES_H
