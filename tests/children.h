@@ -18,6 +18,7 @@ static inline pid_t start_child(void (*body)(void *), void *argument, unsigned s
     if (child == 0)
     {
         alarm(seconds);
+        __atomic_store_n(&requirements_unmet, 0, __ATOMIC_RELAXED); // those are the parent's
         body(argument);
         _exit(__atomic_load_n(&requirements_unmet, __ATOMIC_RELAXED) ? 1 : 0);
     }

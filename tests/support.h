@@ -221,6 +221,15 @@ static inline void assert_heap_is_whole(void)
         fail_msg("fastalloc_check_heap: %s", message);
 }
 
+// The same for threads and children.
+static inline void require_whole_heap(void)
+{
+    char message[256] = "";
+    require(fastalloc_check_heap(message, sizeof message) == 0);
+    if (message[0])
+        fprintf(stderr, "# fastalloc_check_heap: %s\n", message);
+}
+
 // Bytes by which `now` exceeds `before`; 0 if it does not.
 static inline uint64_t growth(uint64_t before, uint64_t now)
 {

@@ -127,8 +127,15 @@ public:
         return node_heap(node);
     }
 
-    const ArenaOperations* operations;
+    // The bin a request names.
+    FASTALLOC_INLINE Bin& bin_at(size_t offset)
+    {
+        return *reinterpret_cast<Bin*>(reinterpret_cast<char*>(bins) + offset);
+    }
+
     Bin bins[default_bins] = {};
+    const ArenaOperations* operations;
+    uint64_t link_secret = 0; // the window's, at hand for the fast path
 
     Lock lock;
     Node node;
@@ -152,6 +159,8 @@ private:
 
     friend class ArenaGuard;
 
+    const char* verify_stack(const void* block, unsigned index, uint32_t count) const;
+
     // All require the lock.
     void gather(SizeClass size_class, uint32_t wanted, Chain* chain);
     void take_listed(Span* span, uint32_t wanted, Chain* chain);
@@ -166,6 +175,9 @@ private:
     void splice(Span* span, void* first, void* last, uint32_t count);
     void return_blocks(void* first, uint32_t count);
     void return_colder(Bin* bin, uint32_t keep);
+    void take_spare(unsigned index);
+    void make_spare(unsigned index);
+    void return_spare(unsigned index);
     void release_medium_locked(Span* head, void* block);
     void drain_locked();
     void count_handed_out(int64_t bytes);
@@ -179,7 +191,7 @@ private:
     void look_for_unused_bins();
 
     BinBack backs_[class_count] = {};
-    uint64_t charged_ = 0;          // sum of limit x block size over all bins
+    uint64_t charged_ = 0;          // sum of 2 x limit x block size over all bins
     int64_t handed_out_ = 0;        // not yet in the node's total
     uint32_t slow_paths_ = 0;
     Arena* adopt_cursor_ = nullptr; // where the last search for detached arenas stopped
@@ -244,27 +256,29 @@ FASTALLOC_SLOW void release_slow(void* block);
 // A block that is in the bin, or null: the slow twin's work. Requires: size <= small_max.
 FASTALLOC_INLINE void* allocate_fast(size_t size)
 {
-    Bin& bin = thread_words.malloc_arena.load(std::memory_order_relaxed)->bins[small_class_of(size)];
+    Arena* const arena = thread_words.malloc_arena.load(std::memory_order_relaxed);
+    Bin& bin = arena->bin_at(bin_offset_of(size));
     if (FASTALLOC_UNLIKELY(bin.head == nullptr))
         return nullptr;
-    return bin.pop();
+    return bin.pop(arena->link_secret);
 }
 
 // Whether the block went to its bin; else it is the slow twin's. `block` may be any pointer.
 FASTALLOC_INLINE bool release_fast(void* block)
 {
-    const auto address = reinterpret_cast<uintptr_t>(block);
-    if (FASTALLOC_UNLIKELY(!in_window(address)))
+    const uintptr_t base = window_bounds.base;
+    const uintptr_t offset = reinterpret_cast<uintptr_t>(block) - base;
+    if (FASTALLOC_UNLIKELY(offset >= window_bounds.limit_bytes.load(std::memory_order_relaxed)))
         return false;
-    const Span* record = span_of(address);
-    Arena* arena = thread_words.free_arena.load(std::memory_order_relaxed);
+    const Span* const record = span_at_offset(base, offset);
+    Arena* const arena = thread_words.free_arena.load(std::memory_order_relaxed);
     if (FASTALLOC_UNLIKELY(record->owner.load(std::memory_order_relaxed) != arena))
         return false;
-    Bin& bin = arena->bins[record->bin_index];
+    Bin& bin = *record->bin;
     const uint32_t room = bin.room.load(std::memory_order_relaxed);
     if (FASTALLOC_UNLIKELY(bin.head == block) || FASTALLOC_UNLIKELY(room == 0))
         return false;
-    bin.push(block, room);
+    bin.push(block, room, arena->link_secret);
     return true;
 }
 

@@ -1,13 +1,19 @@
 // SPDX-License-Identifier: MIT
 //
-// Bin: a thread's stack of free blocks of one kind, and the part of it that only slow paths read.
+// Bin: a thread's free blocks of one kind, in two stacks: the active one, which malloc and free use, and a spare one.
 //
-// The hot part is 16 bytes: the block freed last (linked to the next, heap/link.h) and how many more may be pushed. A bin holds
-// limit - room blocks. It has a budget, not a size: its limit is charged to its arena (arena/budget.h) and follows use.
+//     free --push--> [ active ] --full: becomes the spare--> [ spare ] --there is one already--> back to the spans
+//     malloc <--pop-- [ active ] <--empty: the spare becomes active-- [ spare ]
 //
-// Invariant: head is null exactly if room == limit. A bin of limit 0 keeps nothing: both of malloc's and free's fast ways
-// fall out of it. Push writes the block's link before the head, so a bin cut off at any instruction by a fork is a
-// valid list.
+// Whole stacks change places, so nothing is walked before it leaves the bin, and a program that allocates and frees around the point
+// where a stack is full or empty does not pay for it each time.
+//
+// The hot part is 16 bytes: the block freed last (linked to the next, heap/link.h) and how many more may be pushed. A bin has
+// a budget, not a size: it may hold 2 x limit blocks, is charged for them (arena/budget.h), and its limit follows use.
+//
+// Invariant: the active stack holds limit - room blocks; head is null exactly if room == limit. A bin of limit 0 keeps
+// nothing: both of malloc's and free's fast ways fall out of it. Push writes the block's link before the head, so a bin
+// cut off at any instruction by a fork is a valid list.
 //
 // Owner: the thread of the arena, without a lock; limit and BinBack under the arena's lock.
 #pragma once
@@ -22,31 +28,33 @@ struct Bin
 {
     void* head;
     std::atomic<uint32_t> room; // written by the owner; statistics of others read it, relaxed
-    uint32_t limit;             // blocks
+    uint32_t limit;             // blocks in a stack
 
-    FASTALLOC_INLINE void* pop()
+    // Requires: head is not null; `secret` is the links'.
+    FASTALLOC_INLINE void* pop(uint64_t secret)
     {
         void* block = head;
-        head = next_of(block);
+        head = next_of(block, secret);
         room.store(room.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
         return block;
     }
 
     // Requires: room is not 0.
-    FASTALLOC_INLINE void push(void* block, uint32_t room_now)
+    FASTALLOC_INLINE void push(void* block, uint32_t room_now, uint64_t secret)
     {
-        set_next(block, head);
+        set_next(block, head, secret);
         head = block;
         room.store(room_now - 1, std::memory_order_relaxed);
     }
 
+    // Of the active stack.
     uint32_t count() const
     {
         return limit - room.load(std::memory_order_relaxed);
     }
 };
 
-static_assert(sizeof(Bin) == 16);
+static_assert(sizeof(Bin) == bin_bytes);
 
 // What the slow paths know of a bin. All zero means: no spans, nothing seen.
 struct BinBack
@@ -54,6 +62,8 @@ struct BinBack
     SliceIndex partial_plus_one; // first of the spans with room, linked through their records
     uint32_t seen_room;          // at the last look for unused bins, arena/budget.cpp
     void* seen_head;
+    void* spare; // linked, null if there is none
+    uint32_t spare_count;
 };
 
 } // namespace fastalloc

@@ -31,9 +31,10 @@ uint64_t left_in_fund(uint64_t leased)
     return total > leased ? total - leased : 0;
 }
 
+// `bytes`: what a place in both stacks takes.
 uint32_t first_limit(size_t bytes)
 {
-    const size_t wanted = bytes <= tiny_max ? bin_first_bytes_tiny : bin_first_bytes;
+    const size_t wanted = bytes <= 2 * tiny_max ? bin_first_bytes_tiny : bin_first_bytes;
     return bytes < wanted ? static_cast<uint32_t>(wanted / bytes) : 1;
 }
 
@@ -69,7 +70,7 @@ void Arena::set_charged(uint64_t bytes)
 void Arena::raise_limit(unsigned index)
 {
     Bin& bin = bins[index];
-    const size_t bytes = class_bytes(static_cast<SizeClass>(index));
+    const size_t bytes = 2 * class_bytes(static_cast<SizeClass>(index)); // a place in either stack
     const uint32_t wanted = bin.limit == 0 ? first_limit(bytes) : bin.limit;
     const uint64_t own_left = own_budget() > charged_ ? own_budget() - charged_ : 0;
     uint64_t granted = own_left / bytes;
@@ -91,11 +92,12 @@ void Arena::lower_limit(unsigned index, uint32_t limit)
     Bin& bin = bins[index];
     if (limit >= bin.limit)
         return;
+    return_spare(index);
     return_colder(&bin, limit);
     const uint32_t less = bin.limit - limit;
     bin.limit = limit;
     bin.room.store(bin.room.load(std::memory_order_relaxed) - less, std::memory_order_relaxed);
-    set_charged(charged_ - less * class_bytes(static_cast<SizeClass>(index)));
+    set_charged(charged_ - less * 2 * class_bytes(static_cast<SizeClass>(index)));
 }
 
 void Arena::slow_path_done()
@@ -159,7 +161,7 @@ void Arena::recover()
         // Cut between head and room a bin may hold one block more than it may: the limit follows.
         if (count > bins[index].limit)
         {
-            set_charged(charged_ + (count - bins[index].limit) * class_bytes(static_cast<SizeClass>(index)));
+            set_charged(charged_ + (count - bins[index].limit) * 2 * class_bytes(static_cast<SizeClass>(index)));
             bins[index].limit = count;
         }
         bins[index].room.store(bins[index].limit - count, std::memory_order_relaxed);

@@ -2,7 +2,7 @@
 //
 // Fund: bin capacity, in bytes, that the threads of a process share beyond their own budgets.
 //
-//     an arena's bins are charged by their limits:  charged = sum of limit x block size
+//     an arena's bins are charged by their limits:  charged = sum of 2 x limit x block size
 //     what it is charged above its own budget is leased:  sum of leases <= max(lease_fund, lease_share of live)
 //
 // A lease is at most a quarter of what is left, so one busy thread cannot starve the others, and N sleeping threads hold at most

@@ -75,7 +75,7 @@ void attached_release(Arena* arena, void* block)
         owner->push_inbox(block, block, static_cast<uint32_t>(class_bytes(record->size_class)));
     else if (!small)
         arena->release_medium(record, block);
-    else if (arena->bins[record->bin_index].head == block)
+    else if (record->bin->head == block)
         fatal_double_free(block, class_bytes(record->size_class));
     else
         arena->overflow(record, block);
@@ -167,9 +167,10 @@ void* allocate_aligned(size_t size, size_t alignment)
     const SizeClass size_class = class_of(size, alignment);
     if (size_class < small_class_count)
     {
-        Bin& bin = thread_words.malloc_arena.load(std::memory_order_relaxed)->bins[size_class];
+        Arena* const arena = thread_words.malloc_arena.load(std::memory_order_relaxed);
+        Bin& bin = arena->bins[size_class];
         if (bin.head != nullptr)
-            return bin.pop();
+            return bin.pop(arena->link_secret);
     }
     void* const block = allocate(size, alignment).block;
     if (FASTALLOC_UNLIKELY(block == nullptr))

@@ -61,18 +61,20 @@ Span* Arena::new_span(SizeClass size_class)
     head->slices = shape.slices;
     head->capacity = shape.capacity;
     head->handed_out = 0;
-    head->fresh = 0;
     head->zeroed = run.zeroed;
-    if (is_small(size_class))
+    if (!run.intact || head->size_class != size_class)
+    {
+        head->fresh = 0;
         head->free_list = nullptr;
-    else
+    }
+    if (!is_small(size_class))
         head->free_blocks = mask_of<uint64_t>(0, shape.capacity);
     for (unsigned offset = 0; offset < shape.slices; ++offset)
     {
         Span* record = span_at(run.slice + offset);
         record->back = offset;
         record->size_class = size_class;
-        record->bin_index = static_cast<uint16_t>(is_small(size_class) ? size_class : medium_bin);
+        record->bin = &bins[is_small(size_class) ? size_class : medium_bin];
         const SpanKind kind = is_small(size_class) ? SpanKind::small : SpanKind::medium;
         record->kind.store(offset == 0 ? kind : SpanKind::part, std::memory_order_relaxed);
         record->owner.store(this, std::memory_order_relaxed);
@@ -88,6 +90,8 @@ void Arena::give_span(Span* span)
         unlist_span(span);
     const SliceIndex slice = slice_of(span);
     const unsigned slices = span->slices;
+    const bool small = is_small(span->size_class);
+    const auto contents = small ? NodeHeap::Contents::intact_span : NodeHeap::Contents::unknown;
     for (unsigned offset = 0; offset < slices; ++offset)
     {
         Span* record = span_at(slice + offset);
@@ -95,7 +99,7 @@ void Arena::give_span(Span* span)
         record->kind.store(SpanKind::free, std::memory_order_relaxed);
         record->back = 0;
     }
-    heap().give(slice, slices);
+    heap().give(slice, slices, contents);
 }
 
 // A span with room from an arena no thread is attached to.
@@ -119,7 +123,11 @@ Span* Arena::adopt_span(SizeClass size_class)
         Span* span = span_at(slice);
         other->unlist_span(span);
         for (unsigned offset = 0; offset < span->slices; ++offset)
-            span_at(slice + offset)->owner.store(this, std::memory_order_relaxed);
+        {
+            Span* const record = span_at(slice + offset);
+            record->bin = &bins[is_small(size_class) ? size_class : medium_bin];
+            record->owner.store(this, std::memory_order_relaxed);
+        }
         list_span(span);
         return span;
     }
@@ -210,14 +218,16 @@ void* Arena::refill(SizeClass size_class)
     if (!guard)
         return nullptr;
     Bin& bin = bins[size_class];
+    if (bin.head == nullptr)
+        take_spare(size_class);
     if (bin.head != nullptr)
-        return bin.pop();
+        return bin.pop(link_secret);
     if (inbox_.load(std::memory_order_relaxed) != nullptr)
         drain_locked();
     if (bin.limit == 0)
         raise_limit(size_class);
     Chain chain;
-    gather(size_class, bin.limit / 2 > 1 ? bin.limit / 2 : 1, &chain);
+    gather(size_class, bin.limit > 1 ? bin.limit : 1, &chain);
     ++refills_;
     slow_path_done();
     if (chain.count <= 1)
@@ -278,6 +288,39 @@ void Arena::return_blocks(void* first, uint32_t count)
     }
 }
 
+// The spare becomes the active stack, which is empty.
+void Arena::take_spare(unsigned index)
+{
+    Bin& bin = bins[index];
+    BinBack& back = backs_[index];
+    bin.head = back.spare;
+    bin.room.store(bin.limit - back.spare_count, std::memory_order_relaxed);
+    back.spare = nullptr;
+    back.spare_count = 0;
+}
+
+// The active stack becomes the spare; the blocks of the old spare, those freed longest ago, go back to their spans.
+void Arena::make_spare(unsigned index)
+{
+    Bin& bin = bins[index];
+    BinBack& back = backs_[index];
+    return_spare(index);
+    back.spare = bin.head;
+    back.spare_count = bin.count();
+    bin.head = nullptr;
+    bin.room.store(bin.limit, std::memory_order_relaxed);
+}
+
+void Arena::return_spare(unsigned index)
+{
+    BinBack& back = backs_[index];
+    if (back.spare == nullptr)
+        return;
+    return_blocks(back.spare, back.spare_count);
+    back.spare = nullptr;
+    back.spare_count = 0;
+}
+
 // Leaves the `keep` blocks freed last in the bin.
 void Arena::return_colder(Bin* bin, uint32_t keep)
 {
@@ -307,17 +350,17 @@ void Arena::overflow(Span* record, void* block)
         push_inbox(block, block, static_cast<uint32_t>(class_bytes(record->size_class)));
         return;
     }
-    const unsigned index = record->bin_index;
+    const unsigned index = record->size_class;
     Bin& bin = bins[index];
     ++overflows_;
-    if (bin.room.load(std::memory_order_relaxed) == 0)
+    if (bin.room.load(std::memory_order_relaxed) == 0 && backs_[index].spare != nullptr)
         raise_limit(index);
     if (bin.room.load(std::memory_order_relaxed) == 0)
-        return_colder(&bin, bin.limit / 2);
+        make_spare(index);
     slow_path_done();
     const uint32_t room = bin.room.load(std::memory_order_relaxed);
     if (room != 0)
-        bin.push(block, room);
+        bin.push(block, room, link_secret);
     else
         splice(record, block, block, 1);
 }

@@ -52,6 +52,7 @@ Arena* Registry::new_arena(Node node)
     if (!run.zeroed)
         memset(memory, 0, sizeof(Arena));
     Arena* arena = new (memory) Arena(&attached_operations, node);
+    arena->link_secret = window_bounds.link_secret;
     // Paired with the acquire in first() and in the walks along `next`.
     fastalloc_root.registry = this;
     if (last_ == nullptr)

@@ -10,7 +10,7 @@ const char* Arena::verify() const
 {
     uint64_t charged = 0;
     for (unsigned index = 0; index < default_bins; ++index)
-        charged += bins[index].limit * (index < small_class_count ? class_bytes(static_cast<SizeClass>(index)) : 0);
+        charged += 2 * bins[index].limit * (index < small_class_count ? class_bytes(static_cast<SizeClass>(index)) : 0);
     if (charged != charged_)
         return "an arena's charge is not the sum of its bins' limits";
     if (bins[medium_bin].head != nullptr || bins[medium_bin].limit != 0)
@@ -31,23 +31,28 @@ const char* Arena::verify() const
     return nullptr;
 }
 
+const char* Arena::verify_stack(const void* block, unsigned index, uint32_t count) const
+{
+    for (; block != nullptr; block = next_of(block), --count)
+    {
+        const auto address = reinterpret_cast<uintptr_t>(block);
+        if (count == 0)
+            return "a bin holds more than it counts";
+        if (!in_window(address) || span_of(address)->owner.load(std::memory_order_relaxed) != this ||
+            span_of(address)->bin != &bins[index])
+            return "a bin holds a block that is not of its arena and class";
+    }
+    return count == 0 ? nullptr : "a bin holds less than it counts";
+}
+
 const char* Arena::verify_bins() const
 {
     for (unsigned index = 0; index < small_class_count; ++index)
     {
-        const Bin& bin = bins[index];
-        uint32_t count = 0;
-        for (const void* block = bin.head; block != nullptr; block = next_of(block))
-        {
-            const auto address = reinterpret_cast<uintptr_t>(block);
-            if (!in_window(address) || span_of(address)->owner.load(std::memory_order_relaxed) != this ||
-                span_of(address)->bin_index != index)
-                return "a bin holds a block that is not of its arena and class";
-            if (++count > bin.limit)
-                return "a bin holds more than its limit";
-        }
-        if (count != bin.count())
-            return "a bin has lost count";
+        if (const char* broken = verify_stack(bins[index].head, index, bins[index].count()))
+            return broken;
+        if (const char* broken = verify_stack(backs_[index].spare, index, backs_[index].spare_count))
+            return broken;
     }
     return nullptr;
 }
@@ -56,7 +61,8 @@ Arena::Figures Arena::figures() const
 {
     Figures figures{};
     for (unsigned index = 0; index < small_class_count; ++index)
-        figures.cached_bytes += bins[index].count() * class_bytes(static_cast<SizeClass>(index));
+        figures.cached_bytes +=
+            (bins[index].count() + backs_[index].spare_count) * class_bytes(static_cast<SizeClass>(index));
     figures.cached_bytes += outbox_total_.load(std::memory_order_relaxed);
     figures.inbox_bytes = inbox_bytes_.load(std::memory_order_relaxed);
     figures.refills = refills_;

@@ -49,6 +49,8 @@ constexpr size_t window_min_bytes = 4 * gibibyte;
 // Steps in which address space is made writable: from one chunk, doubling, to 32 chunks.
 constexpr unsigned commit_step_max_chunks = 32;
 
+constexpr size_t bin_bytes = 16; // a bin's hot part, of which an arena has an array
+
 // A bin's first limit: measured with churn and bulk, see src/README.md.
 constexpr size_t bin_first_bytes_tiny = 4 * kibibyte; // classes up to tiny_max
 constexpr size_t bin_first_bytes = 1 * kibibyte;

@@ -69,22 +69,22 @@ constexpr auto make_shapes()
     return shapes;
 }
 
-// Small requests by (size + 7) / 8: one byte load on the fast path.
+// Small requests by (size + 7) / 8: one load on the fast path, scaled to what it indexes.
 constexpr auto make_small_classes()
 {
-    std::array<SizeClass, small_max / 8 + 1> classes{};
-    SizeClass current = 0;
-    for (size_t eighth = 0; eighth < classes.size(); ++eighth)
+    std::array<uint16_t, small_max / 8 + 1> scaled{};
+    unsigned current = 0;
+    for (size_t eighth = 0; eighth < scaled.size(); ++eighth)
     {
         while (bytes_of_class(current) < eighth * 8)
             ++current;
-        classes[eighth] = current;
+        scaled[eighth] = static_cast<uint16_t>(current * bin_bytes);
     }
-    return classes;
+    return scaled;
 }
 
 inline constexpr auto shapes = make_shapes();
-inline constexpr auto small_classes = make_small_classes();
+inline constexpr auto small_bin_offsets = make_small_classes();
 
 } // namespace detail
 
@@ -98,10 +98,16 @@ constexpr size_t class_bytes(SizeClass size_class)
     return detail::shapes[size_class].bytes;
 }
 
-// Requires: size <= small_max.
-FASTALLOC_INLINE constexpr SizeClass small_class_of(size_t size)
+// Where a small class's bin is in an arena, in bytes. Requires: size <= small_max.
+FASTALLOC_INLINE constexpr size_t bin_offset_of(size_t size)
 {
-    return detail::small_classes[(size + 7) / 8];
+    return detail::small_bin_offsets[(size + 7) / 8];
+}
+
+// Requires: size <= small_max.
+constexpr SizeClass small_class_of(size_t size)
+{
+    return static_cast<SizeClass>(bin_offset_of(size) / bin_bytes);
 }
 
 // Requires: small_max < size <= medium_max.

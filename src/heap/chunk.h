@@ -47,6 +47,7 @@ struct Chunk
 {
     uint32_t free;    // slices no span has, a bit each
     uint32_t written; // slices that may hold something, a bit each
+    uint32_t intact;  // free slices that were small spans and are as their records and lists of blocks say, a bit each
     ChunkState state;
     PageKind pages;
     uint8_t free_count;  // bits in `free`

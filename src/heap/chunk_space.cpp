@@ -232,7 +232,10 @@ void ChunkSpace::returned(Row row, bool discarded)
     for (unsigned offset = 0; offset < row.count; ++offset)
     {
         if (discarded)
+        {
             chunk_at(row.first + offset)->written = 0;
+            chunk_at(row.first + offset)->intact = 0;
+        }
         enter_free(row.first + offset);
     }
 }

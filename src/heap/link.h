@@ -17,19 +17,20 @@
 namespace fastalloc
 {
 
-FASTALLOC_INLINE uint64_t link_mask(const void* block)
+// The fast path has the secret at hand in its arena; everybody else takes the window's.
+FASTALLOC_INLINE uint64_t link_mask(const void* block, uint64_t secret)
 {
-    return window_bounds.link_secret ^ (reinterpret_cast<uintptr_t>(block) >> 12);
+    return secret ^ (reinterpret_cast<uintptr_t>(block) >> 12);
 }
 
-FASTALLOC_INLINE void* next_of(const void* block)
+FASTALLOC_INLINE void* next_of(const void* block, uint64_t secret = window_bounds.link_secret)
 {
-    return reinterpret_cast<void*>(*static_cast<const uint64_t*>(block) ^ link_mask(block));
+    return reinterpret_cast<void*>(*static_cast<const uint64_t*>(block) ^ link_mask(block, secret));
 }
 
-FASTALLOC_INLINE void set_next(void* block, const void* next)
+FASTALLOC_INLINE void set_next(void* block, const void* next, uint64_t secret = window_bounds.link_secret)
 {
-    *static_cast<uint64_t*>(block) = reinterpret_cast<uintptr_t>(next) ^ link_mask(block);
+    *static_cast<uint64_t*>(block) = reinterpret_cast<uintptr_t>(next) ^ link_mask(block, secret);
 }
 
 } // namespace fastalloc

@@ -18,6 +18,8 @@ constexpr unsigned huge_share = 16;
 // How much is given back between two looks at the bound.
 constexpr unsigned chunks_per_return = 32;
 
+constexpr NodeHeap::Run no_run{no_slice, false, false};
+
 // Bits at multiples of `alignment`.
 uint32_t aligned_slices(unsigned alignment)
 {
@@ -99,8 +101,8 @@ void NodeHeap::leave_bucket(ChunkIndex index)
     chunk->bucket = 0;
 }
 
-// Marks slices of an open chunk as taken. Returns whether none of them was ever written.
-bool NodeHeap::take_part(ChunkIndex index, unsigned first, unsigned count)
+// Marks slices of an open chunk as taken.
+NodeHeap::Run NodeHeap::take_part(ChunkIndex index, unsigned first, unsigned count)
 {
     Chunk* chunk = chunk_at(index);
     const uint32_t mask = mask_of<uint32_t>(first, count);
@@ -109,8 +111,10 @@ bool NodeHeap::take_part(ChunkIndex index, unsigned first, unsigned count)
     chunk->free_count = static_cast<uint8_t>(chunk->free_count - count);
     enter_bucket(index);
     const bool zeroed = (chunk->written & mask) == 0;
+    const bool intact = (chunk->intact & mask) == mask;
     chunk->written |= mask;
-    return zeroed;
+    chunk->intact &= ~mask;
+    return {index * slices_per_chunk + first, zeroed, intact};
 }
 
 void NodeHeap::give_part(ChunkIndex index, unsigned first, unsigned count)
@@ -162,18 +166,12 @@ NodeHeap::Run NodeHeap::take_packed(unsigned slices, unsigned alignment)
         {
             const int first = find_slices(chunk_at(index)->free, slices, alignment);
             if (first >= 0)
-            {
-                const bool zeroed = take_part(index, static_cast<unsigned>(first), slices);
-                return {index * slices_per_chunk + static_cast<unsigned>(first), zeroed};
-            }
+                return take_part(index, static_cast<unsigned>(first), slices);
             index = chunk_at(index)->next;
         }
     }
     const ChunkIndex opened = open_chunks(1);
-    if (opened == no_chunk)
-        return {no_slice, false};
-    const bool zeroed = take_part(opened, 0, slices);
-    return {opened * slices_per_chunk, zeroed};
+    return opened == no_chunk ? no_run : take_part(opened, 0, slices);
 }
 
 NodeHeap::Run NodeHeap::take_chunks(unsigned slices)
@@ -181,21 +179,21 @@ NodeHeap::Run NodeHeap::take_chunks(unsigned slices)
     const unsigned count = divide_up(slices, slices_per_chunk);
     const ChunkIndex first = open_chunks(count);
     if (first == no_chunk)
-        return {no_slice, false};
+        return no_run;
     bool zeroed = true;
     for (unsigned offset = 0; offset < count; ++offset)
     {
         const unsigned rest = slices - offset * slices_per_chunk;
-        zeroed &= take_part(first + offset, 0, rest < slices_per_chunk ? rest : slices_per_chunk);
+        zeroed &= take_part(first + offset, 0, rest < slices_per_chunk ? rest : slices_per_chunk).zeroed;
     }
-    return {first * slices_per_chunk, zeroed};
+    return {first * slices_per_chunk, zeroed, false};
 }
 
 NodeHeap::Run NodeHeap::take(unsigned slices, unsigned alignment)
 {
     Guard guard(lock);
     if (!guard)
-        return {no_slice, false};
+        return no_run;
     return slices < slices_per_chunk ? take_packed(slices, alignment) : take_chunks(slices);
 }
 
@@ -238,13 +236,15 @@ bool NodeHeap::take_exactly(SliceIndex slice, unsigned count)
     });
 }
 
-void NodeHeap::give(SliceIndex slice, unsigned count)
+void NodeHeap::give(SliceIndex slice, unsigned count, Contents contents)
 {
     uint64_t keep;
     {
         Guard guard(lock);
         if (!guard)
             return; // a signal handler inside this heap: the slices stay taken, nothing else is lost
+        if (contents == Contents::intact_span)
+            chunk_at(slice / slices_per_chunk)->intact |= uint32_t{1} << (slice % slices_per_chunk);
         for (unsigned done = 0; done < count;)
         {
             const unsigned first = (slice + done) % slices_per_chunk;
@@ -317,6 +317,7 @@ uint64_t NodeHeap::return_everything(uint64_t keep)
                 if (!pages::discard(address_of_chunk(index) + first * slice_bytes, count * slice_bytes))
                     return total;
                 chunk->written &= ~mask;
+                chunk->intact &= ~mask;
                 total += count * slice_bytes;
             }
         }

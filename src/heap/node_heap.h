@@ -29,6 +29,7 @@ public:
     {
         SliceIndex slice; // no_slice: memory is refused
         bool zeroed;      // never written since the kernel gave it
+        bool intact;      // one slice, given back as an intact span and not touched since
     };
 
     // `slices` in a row, beginning at a multiple of `alignment` slices. The records of the run still say "free, nobody".
@@ -38,8 +39,16 @@ public:
     // Takes slices [slice, slice + count) if they are all free: a large block, of which slice - 1 is the last, grows in place.
     bool take_exactly(SliceIndex slice, unsigned count);
 
+    // What slices that are given hold. An intact span is one slice with all its blocks in its list: who takes the slice next
+    // for a span of the same class is told, and need not link the blocks again.
+    enum class Contents
+    {
+        unknown,
+        intact_span,
+    };
+
     // Slices that were taken, or part of them. Requires: their records say "free, nobody" again.
-    void give(SliceIndex slice, unsigned count);
+    void give(SliceIndex slice, unsigned count, Contents contents = Contents::unknown);
 
     // Gives back whole free chunks until at most `keep` bytes of them are resident. Returns the bytes given back.
     uint64_t return_slack(uint64_t keep);
@@ -97,7 +106,7 @@ private:
     Run take_packed(unsigned slices, unsigned alignment);
     Run take_chunks(unsigned slices);
     ChunkIndex open_chunks(unsigned count);
-    bool take_part(ChunkIndex index, unsigned first, unsigned count);
+    Run take_part(ChunkIndex index, unsigned first, unsigned count);
     void give_part(ChunkIndex index, unsigned first, unsigned count);
     void enter_bucket(ChunkIndex index);
     void leave_bucket(ChunkIndex index);

@@ -3,7 +3,7 @@
 // Span: a run of slices with one purpose, and the record that describes it.
 //
 // Each slice of the window has one record of 64 bytes in the side table. The record of a span's first
-// slice (its *head*) describes the span; the other records of a medium span repeat owner and bin index, so that
+// slice (its *head*) describes the span; the other records of a medium span repeat owner and bin, so that
 // free finds them from any block, and how far back the head is. Blocks of a span:
 //
 //     |<- handed out before: 0 .. fresh ->|<- never handed out: fresh .. capacity ->|
@@ -12,7 +12,7 @@
 // A block in a thread's bin, outbox or inbox counts as handed out. Medium spans have a bit per free block instead of a
 // list: nothing is written into their free blocks, and a double free is seen at the call.
 //
-// Who may touch it: owner and bin index are read by any thread's free; they change only under the lock of
+// Who may touch it: owner and bin are read by any thread's free; they change only under the lock of
 // the owning arena, and never away from an attached thread's arena. The rest belongs to the owning arena's lock, or
 // for large runs and free slices (owner null, "nobody") to the node heap's.
 #pragma once
@@ -27,6 +27,7 @@ namespace fastalloc
 {
 
 class Arena; // arena/arena.h: here only an identity
+struct Bin;  // arena/bin.h: the same
 
 enum class SpanKind : uint8_t
 {
@@ -47,7 +48,7 @@ struct Span
     // Read by every free (relaxed) and compared with the reader's own arena: equal means that this thread itself
     // wrote it, or got it with its arena under the registry's lock. Written under the owner's lock.
     std::atomic<Arena*> owner;
-    uint16_t bin_index; // constant while the span is owned
+    Bin* bin; // of the owner, for blocks that come back; changes with the owner
     SizeClass size_class;
     std::atomic<SpanKind> kind; // atomic for large blocks, which any thread may free; else as the rest
     uint32_t slices;     // of the whole span, in its head
@@ -64,7 +65,7 @@ struct Span
     };
     SliceIndex next; // neighbours in the bin's list of partial spans
     SliceIndex previous;
-    uint64_t reserved[2]; // to 64 bytes: one record, one cache line
+    uint64_t reserved[1]; // to 64 bytes: one record, one cache line
 
     bool has_room() const
     {
@@ -77,7 +78,8 @@ struct Span
     }
 };
 
-static_assert(sizeof(Span) == 64);
+constexpr unsigned record_shift = 6;
+static_assert(sizeof(Span) == size_t{1} << record_shift);
 static_assert(detail::shapes[small_class_count].capacity <= 64, "a medium span's blocks fit a 64-bit mask");
 
 } // namespace fastalloc

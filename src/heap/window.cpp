@@ -79,11 +79,12 @@ bool Window::place()
     {
         const uintptr_t base = somewhere();
         const uintptr_t tables = end_of_chunk_tables(base, largest) - chunk_table_bytes;
-        if (pages::commit_aimed(base - slice_table_bytes, slice_table_bytes) != pages::Aimed::committed)
+        const size_t with_record_0 = slice_table_bytes + pages::page_bytes();
+        if (pages::commit_aimed(base - slice_table_bytes, with_record_0) != pages::Aimed::committed)
             continue;
         if (pages::commit_aimed(tables, chunk_table_bytes) != pages::Aimed::committed)
         {
-            pages::unmap(reinterpret_cast<void*>(base - slice_table_bytes), slice_table_bytes);
+            pages::unmap(reinterpret_cast<void*>(base - slice_table_bytes), with_record_0);
             continue;
         }
         window_bounds.base = base;
@@ -105,8 +106,9 @@ bool Window::commit_tables(unsigned number)
     if (!reserved_ && number == 0)
         return true; // place() did, to find out whether the base is good
     const uintptr_t slices = window_bounds.base - (number + uintptr_t{1}) * slice_table_bytes;
+    const size_t record_0 = number == 0 ? pages::page_bytes() : 0;
     const auto chunks = reinterpret_cast<uintptr_t>(region(number));
-    return commit(slices, slice_table_bytes) == pages::Aimed::committed &&
+    return commit(slices, slice_table_bytes + record_0) == pages::Aimed::committed &&
            commit(chunks, chunk_table_bytes) == pages::Aimed::committed;
 }
 
@@ -121,7 +123,9 @@ int Window::give_region(Node node)
     Region* given = region(number);
     given->node = node;
     given->number = static_cast<uint16_t>(number);
-    given->low_end = 0;
+    given->low_end = number == 0 ? 1 : 0; // the chunk of record 0
+    if (number == 0)
+        given->chunks[0].state = ChunkState::taken;
     given->high_begin = chunks_per_region;
     topology::prefer_node(region_address(number), region_bytes, node);
     // Paired with the acquire in regions(): whoever sees the number sees the records.

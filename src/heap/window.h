@@ -6,9 +6,10 @@
 //     ... <---- r1 -- r0 ] ... <-- r1 -- r0 | r0 --> r1 --> ...
 //                                           base            limit = base + regions given x 1 GiB
 //
-// The side table grows down from the base, so a slice's record is found from the base alone: a subtraction, a
-// shift, an addition. An address is *in the window* if it lies between base and limit; all records below limit are
-// mapped, so looking up any stray pointer is safe.
+// The side table grows down from the base, so a slice's record is found from the base alone: record n lies n records
+// below the base. (Record 0 is what lies at the base itself: the first chunk is never given out, and its first page is
+// all zeros.) An address is *in the window* if it lies between base and limit; all records below limit are mapped,
+// so looking up any stray pointer is safe.
 //
 // The window is reserved whole where the kernel allows it; otherwise (RLIMIT_AS, small address spaces, Valgrind) it is only
 // *aimed at*: every piece is mapped when it is needed, and a piece somebody else has taken is skipped.
@@ -48,21 +49,26 @@ FASTALLOC_INLINE bool in_window(uintptr_t address)
     return address - window_bounds.base < window_bounds.limit_bytes.load(std::memory_order_relaxed);
 }
 
+// The record for a byte `offset` above `base`, the window's.
+FASTALLOC_INLINE Span* span_at_offset(uintptr_t base, uintptr_t offset)
+{
+    return reinterpret_cast<Span*>(base - ((offset >> (slice_shift - record_shift)) & ~(sizeof(Span) - 1)));
+}
+
 // Requires: in_window(address).
 FASTALLOC_INLINE Span* span_of(uintptr_t address)
 {
-    const uintptr_t slice = (address - window_bounds.base) >> slice_shift;
-    return reinterpret_cast<Span*>(window_bounds.base) - 1 - slice;
+    return span_at_offset(window_bounds.base, address - window_bounds.base);
 }
 
 FASTALLOC_INLINE SliceIndex slice_of(const Span* span)
 {
-    return static_cast<SliceIndex>(reinterpret_cast<const Span*>(window_bounds.base) - 1 - span);
+    return static_cast<SliceIndex>(reinterpret_cast<const Span*>(window_bounds.base) - span);
 }
 
 FASTALLOC_INLINE Span* span_at(SliceIndex slice)
 {
-    return reinterpret_cast<Span*>(window_bounds.base) - 1 - slice;
+    return reinterpret_cast<Span*>(window_bounds.base) - slice;
 }
 
 FASTALLOC_INLINE uintptr_t address_of_slice(SliceIndex slice)

@@ -77,7 +77,7 @@ static int run_threads(int wanted)
     require(fastalloc_get_stats(&last, sizeof last) == 0);
     require(last.arenas <= first.arenas + 2);
     require(__atomic_load_n(&destructor_calls, __ATOMIC_RELAXED) >= rounds * crowd * (taken / 50));
-    require(fastalloc_check_heap(NULL, 0) == 0);
+    require_whole_heap();
     return requirements_unmet ? 1 : 0;
 }
 

@@ -226,7 +226,7 @@ static int do_what_is_named(const char *mode, const char *detail)
         exhaust(strtoull(detail, NULL, 10));
     else
         begin();
-    require(fastalloc_check_heap(NULL, 0) == 0);
+    require_whole_heap();
     return requirements_unmet ? 1 : 0;
 }
 

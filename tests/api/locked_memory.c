@@ -63,7 +63,7 @@ static int run_locked(const char *mode)
     require(big != NULL);
     free(big);
     require(resident_bytes() < resident_at_most);
-    require(fastalloc_check_heap(NULL, 0) == 0);
+    require_whole_heap();
     return requirements_unmet ? 1 : 0;
 }
 

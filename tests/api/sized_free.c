@@ -118,6 +118,71 @@ static void the_last_of_several_reallocs_is_accepted(void **state)
     }
 }
 
+// Many at once, so that frees take the slow paths too, and by another thread than the one that allocated.
+enum
+{
+    most_at_once = 3000
+};
+
+static struct
+{
+    void *blocks[most_at_once];
+    size_t count;
+    size_t size;
+} held;
+
+static void hold(size_t size)
+{
+    held.size = size;
+    held.count = 2 * mib / (size + 16);
+    held.count = held.count > most_at_once ? most_at_once : held.count;
+    for (size_t index = 0; index < held.count; index++)
+    {
+        held.blocks[index] = malloc(opaque_size(size));
+        assert_non_null(held.blocks[index]);
+    }
+}
+
+static void *free_held(void *argument)
+{
+    for (size_t index = 0; index < held.count; index++)
+        free_sized(held.blocks[index], held.size);
+    return argument;
+}
+
+static void every_size_is_accepted_when_many_are_freed(void **state)
+{
+    (void)state;
+    for (size_t size = 0; size <= 300; size++)
+    {
+        hold(size);
+        free_held(NULL);
+    }
+    find_edges();
+    for (size_t index = 0; index < edge_count; index++)
+    {
+        hold(edges[index]);
+        free_held(NULL);
+    }
+}
+
+static void every_size_is_accepted_from_another_thread(void **state)
+{
+    (void)state;
+    for (size_t size = 0; size <= 300; size++)
+    {
+        hold(size);
+        join_thread(start_thread(free_held, NULL));
+    }
+    find_edges();
+    for (size_t index = 0; index < edge_count; index++)
+    {
+        hold(edges[index]);
+        join_thread(start_thread(free_held, NULL));
+    }
+    assert_heap_is_whole();
+}
+
 static void large_and_outside_blocks_accept_their_sizes(void **state)
 {
     (void)state;
@@ -151,9 +216,9 @@ static void aligned_blocks_accept_their_alignment_and_size(void **state)
     find_edges();
     for (size_t alignment = 1; alignment <= 8 * mib; alignment *= 2)
     {
-        for (size_t index = 0; index < edge_count; index++)
+        for (size_t index = 0; index <= edge_count; index++)
         {
-            size_t size = edges[index];
+            size_t size = index < edge_count ? edges[index] : 0;
             void *block = aligned_alloc(alignment, size);
             assert_non_null(block);
             free_aligned_sized(block, alignment, size);
@@ -209,6 +274,8 @@ int main(void)
         cmocka_unit_test(every_size_a_block_may_be_reallocated_to_in_place_is_accepted),
         cmocka_unit_test(every_move_between_class_edges_is_accepted),
         cmocka_unit_test(the_last_of_several_reallocs_is_accepted),
+        cmocka_unit_test(every_size_is_accepted_when_many_are_freed),
+        cmocka_unit_test(every_size_is_accepted_from_another_thread),
         cmocka_unit_test(large_and_outside_blocks_accept_their_sizes),
         cmocka_unit_test(aligned_blocks_accept_their_alignment_and_size),
         cmocka_unit_test(every_size_is_accepted_at_common_alignments),

@@ -57,7 +57,7 @@ static void end_owner(pthread_t thread)
     pthread_barrier_wait(&owner.looked);
     pthread_join(thread, NULL);
     free(owner.blocks);
-    require(fastalloc_check_heap(NULL, 0) == 0);
+    require_whole_heap();
 }
 
 static void *free_a_part(void *argument)

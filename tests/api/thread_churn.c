@@ -42,9 +42,10 @@ static void assert_flat(uintptr_t count, int crowd)
     clear_shelf(&shelf);
     struct fastalloc_stats after = stats_now();
     assert_requirements_met();
-    assert_true(after.arenas <= before.arenas + 4);
+    // Of a crowd more may meet than in the rounds before.
+    assert_true(after.arenas <= before.arenas + (uint64_t)crowd);
     assert_true(after.attached_threads <= before.attached_threads + 1);
-    assert_true(growth(before.metadata_bytes, after.metadata_bytes) <= 512 * kib);
+    assert_true(growth(before.metadata_bytes, after.metadata_bytes) <= 2 * mib);
     assert_true(growth(before.open_bytes, after.open_bytes) <= 4 * mib);
     assert_true(growth(resident, resident_bytes()) <= 4 * mib);
     assert_heap_is_whole();

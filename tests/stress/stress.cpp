@@ -173,7 +173,7 @@ void fork_storm(Phase &phase, unsigned round)
         if (random % 8 == 0)
             std::thread(exchange_parcels, random, 50, 12u).join();
         clear_shelf(&common);
-        require(fastalloc_check_heap(nullptr, 0) == 0);
+        require_whole_heap();
     };
     std::atomic<unsigned> forking{2};
     in_crowd([&, round](unsigned thread) {
@@ -208,14 +208,9 @@ void watch(Phase &phase, unsigned round)
         while (working.load(std::memory_order_relaxed))
         {
             fastalloc_stats stats;
-            char message[200] = "";
             require(fastalloc_get_stats(&stats, sizeof stats) == 0);
             require(stats.attached_threads <= stats.arenas);
-            if (fastalloc_check_heap(message, sizeof message) != 0)
-            {
-                require(!"the heap is whole while threads allocate");
-                fprintf(stderr, "# %s\n", message);
-            }
+            require_whole_heap();
             switch (next_random(&random) % 4)
             {
             case 0:
@@ -259,12 +254,7 @@ double seconds_now()
 void check_figures(const fastalloc_stats &before)
 {
     fastalloc_stats after;
-    char message[256] = "";
-    if (fastalloc_check_heap(message, sizeof message) != 0)
-    {
-        require(!"the heap is whole after the phase");
-        fprintf(stderr, "# %s\n", message);
-    }
+    require_whole_heap();
     require(fastalloc_get_stats(&after, sizeof after) == 0);
     require(growth(before.live_bytes, after.live_bytes) <= 256 * kib);
     require(after.outside_blocks == before.outside_blocks);
