@@ -61,8 +61,8 @@ struct OutboxSlot
     uint32_t bytes;
 };
 
-constexpr unsigned medium_bin = small_class_count; // always empty and full: medium blocks take the slow twins
-constexpr unsigned default_bins = small_class_count + 1;
+constexpr unsigned no_bin = class_count; // always empty and full: what records of medium spans name
+constexpr unsigned default_bins = class_count + 1;
 
 class Arena
 {
@@ -74,11 +74,15 @@ public:
 
     // ---- slow paths of the attached thread -------------------------------------------------------------
 
-    // A block of a small class: from the bin if it has one after all, else the bin is filled first. Null: out of memory.
-    void* refill(SizeClass size_class);
+    // A block of a class whose bin is empty, from its spare stack or from spans, which fill the bin too.
+    Allocation refill(SizeClass size_class);
 
     // A block of ours that its bin has no room for.
     void overflow(Span* record, void* block);
+
+    // The slow twins' own bins for medium blocks: as the fast path's for small ones, and a bit per block to see double frees.
+    Allocation allocate_medium(SizeClass size_class);
+    void release_medium(Span* record, void* block);
 
     // A block of another arena: into the outbox, or on to its owner's inbox.
     void release_remote(Arena* owner, Span* record, void* block);
@@ -88,11 +92,8 @@ public:
 
     // ---- for any thread --------------------------------------------------------------------------------
 
-    // One block straight from a span, for threads without an arena and for medium classes.
+    // One block straight from a span, for threads without an arena.
     Allocation allocate_locked(SizeClass size_class);
-
-    // A medium block of ours back to its span.
-    void release_medium(Span* record, void* block);
 
     // Blocks first .. last, linked, go to this arena's inbox; whoever fills it above its bound drains it.
     void push_inbox(void* first, void* last, uint32_t bytes);
@@ -155,6 +156,7 @@ private:
     {
         void* first = nullptr;
         uint32_t count = 0;
+        bool zeroed = false; // the one block of it is
     };
 
     friend class ArenaGuard;
@@ -165,7 +167,7 @@ private:
     void gather(SizeClass size_class, uint32_t wanted, Chain* chain);
     void take_listed(Span* span, uint32_t wanted, Chain* chain);
     void take_fresh(Span* span, uint32_t wanted, Chain* chain);
-    void* take_medium(SizeClass size_class, bool* zeroed);
+    void take_medium(Span* span, Chain* chain);
     Span* span_with_room(SizeClass size_class);
     Span* adopt_span(SizeClass size_class);
     Span* new_span(SizeClass size_class);
@@ -178,7 +180,9 @@ private:
     void take_spare(unsigned index);
     void make_spare(unsigned index);
     void return_spare(unsigned index);
-    void release_medium_locked(Span* head, void* block);
+    void* pop_medium(Bin* bin);
+    void give_medium(Span* head, void* block);
+    void mark_binned(Span* head, const void* block);
     void drain_locked();
     void count_handed_out(int64_t bytes);
     bool flush_slot(OutboxSlot* slot);

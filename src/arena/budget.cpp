@@ -111,7 +111,7 @@ void Arena::slow_path_done()
 // A bin that looks as it did at the last scan has not been used, or needs one block only: it loses half its limit.
 void Arena::look_for_unused_bins()
 {
-    for (unsigned index = 0; index < small_class_count; ++index)
+    for (unsigned index = 0; index < class_count; ++index)
     {
         Bin& bin = bins[index];
         BinBack& back = backs_[index];
@@ -142,7 +142,7 @@ void Arena::flush()
         return;
     for (OutboxSlot& slot : outbox_)
         flush_slot(&slot);
-    for (unsigned index = 0; index < small_class_count; ++index)
+    for (unsigned index = 0; index < class_count; ++index)
         lower_limit(index, 0);
     drain_locked();
     heap().handed_out.fetch_add(static_cast<uint64_t>(handed_out_), std::memory_order_relaxed);
@@ -153,7 +153,7 @@ void Arena::flush()
 void Arena::recover()
 {
     ArenaGuard guard(this);
-    for (unsigned index = 0; index < small_class_count; ++index)
+    for (unsigned index = 0; index < class_count; ++index)
     {
         uint32_t count = 0;
         for (const void* block = bins[index].head; block != nullptr; block = next_of(block))

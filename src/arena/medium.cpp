@@ -1,79 +1,90 @@
 // SPDX-License-Identifier: MIT
 //
-// Medium blocks and single blocks: what is taken from and given to spans directly, under the arena's lock. Medium spans keep a bit per free
-// block in their record; nothing is written into a free block.
+// Medium blocks, 10 to 256 KiB: bins like those of small blocks, but only the slow twins push and pop them, and they keep two bits per
+// block in the span's record: free (in the span) and binned (in the owner's bin). So a double free is seen at the call.
+// Their bins begin with limit 0 and live on leases.
 #include "arena/arena.h"
 
 #include "arena/misuse.h"
 
 namespace fastalloc
 {
-
-void* Arena::take_medium(SizeClass size_class, bool* zeroed)
+namespace
 {
-    Span* span = span_with_room(size_class);
-    if (span == nullptr)
-        return nullptr;
-    const auto number = static_cast<unsigned>(lowest_bit(span->free_blocks));
-    span->free_blocks &= span->free_blocks - 1;
-    ++span->handed_out;
-    *zeroed = span->zeroed && number >= span->fresh;
-    if (number >= span->fresh)
-        span->fresh = static_cast<uint16_t>(number + 1);
-    if (!span->has_room())
-        unlist_span(span);
-    count_handed_out(static_cast<int64_t>(class_bytes(size_class)));
-    return reinterpret_cast<void*>(address_of(span) + number * class_bytes(size_class));
-}
 
-Allocation Arena::allocate_locked(SizeClass size_class)
+uint64_t bit_of(const Span* head, const void* block)
 {
-    ArenaGuard guard(this);
-    if (!guard)
-        return {nullptr, false};
-    if (inbox_.load(std::memory_order_relaxed) != nullptr)
-        drain_locked();
-    slow_path_done();
-    if (is_small(size_class))
-    {
-        Chain chain;
-        gather(size_class, 1, &chain);
-        return {chain.first, false};
-    }
-    bool zeroed = false;
-    void* block = take_medium(size_class, &zeroed);
-    return {block, zeroed};
-}
-
-void Arena::release_medium_locked(Span* head, void* block)
-{
-    const size_t bytes = class_bytes(head->size_class);
     const uintptr_t offset = reinterpret_cast<uintptr_t>(block) - address_of(head);
-    const auto number = static_cast<unsigned>(offset / bytes);
+    const uint32_t number = block_number(head->size_class, offset);
+    const size_t bytes = class_bytes(head->size_class);
     if (FASTALLOC_UNLIKELY(number * bytes != offset || number >= head->capacity))
         fatal_inside("free", block, bytes);
-    const uint64_t bit = uint64_t{1} << number;
-    if (FASTALLOC_UNLIKELY(head->free_blocks & bit))
-        fatal_double_free(block, bytes);
-    head->free_blocks |= bit;
-    --head->handed_out;
-    count_handed_out(-static_cast<int64_t>(bytes));
-    if (head->handed_out == 0)
-        give_span(head);
-    else if (!head->listed)
-        list_span(head);
+    return uint64_t{1} << number;
+}
+
+} // namespace
+
+// The bit follows the push and the pop: a thread that a fork cuts off in between leaves a block whose double free is
+// not seen, or one that nobody has.
+void Arena::mark_binned(Span* head, const void* block)
+{
+    head->binned |= bit_of(head, block);
+}
+
+Allocation Arena::allocate_medium(SizeClass size_class)
+{
+    Bin& bin = bins[size_class];
+    return bin.head == nullptr ? refill(size_class) : Allocation{pop_medium(&bin), false};
+}
+
+void* Arena::pop_medium(Bin* bin)
+{
+    void* const block = bin->pop(link_secret);
+    Span* const head = head_of(span_of(reinterpret_cast<uintptr_t>(block)));
+    head->binned &= ~bit_of(head, block);
+    return block;
 }
 
 void Arena::release_medium(Span* record, void* block)
 {
-    ArenaGuard guard(this);
-    if (!guard)
-    {
-        push_inbox(block, block, static_cast<uint32_t>(class_bytes(record->size_class)));
-        return;
-    }
-    release_medium_locked(head_of(record), block);
-    slow_path_done();
+    Span* const head = head_of(record);
+    if (FASTALLOC_UNLIKELY((head->free_blocks | head->binned) & bit_of(head, block)))
+        fatal_double_free(block, class_bytes(head->size_class));
+    Bin& bin = bins[head->size_class];
+    const uint32_t room = bin.room.load(std::memory_order_relaxed);
+    if (room == 0)
+        return overflow(head, block);
+    bin.push(block, room, link_secret);
+    mark_binned(head, block);
+}
+
+// One block, the lowest, so that what was handed out before is used first.
+void Arena::take_medium(Span* span, Chain* chain)
+{
+    const auto number = static_cast<unsigned>(lowest_bit(span->free_blocks));
+    span->free_blocks &= span->free_blocks - 1;
+    ++span->handed_out;
+    chain->zeroed = span->zeroed && number >= span->fresh;
+    if (number >= span->fresh)
+        span->fresh = static_cast<uint16_t>(number + 1);
+    chain->first = reinterpret_cast<void*>(address_of(span) + number * class_bytes(span->size_class));
+    chain->count = 1;
+}
+
+// A block back to its span, from a bin or an inbox.
+void Arena::give_medium(Span* head, void* block)
+{
+    const uint64_t bit = bit_of(head, block);
+    if (FASTALLOC_UNLIKELY(head->free_blocks & bit))
+        fatal_double_free(block, class_bytes(head->size_class));
+    head->binned &= ~bit;
+    head->free_blocks |= bit;
+    --head->handed_out;
+    count_handed_out(-static_cast<int64_t>(class_bytes(head->size_class)));
+    if (head->handed_out == 0)
+        give_span(head);
+    else if (!head->listed)
+        list_span(head);
 }
 
 } // namespace fastalloc

@@ -57,9 +57,7 @@ Allocation attached_allocate(Arena* arena, size_t size, size_t alignment)
     const SizeClass size_class = class_of(size, alignment);
     if (size_class == no_class)
         return allocate_big(arena->node, size, alignment);
-    if (is_small(size_class))
-        return {arena->refill(size_class), false};
-    return arena->allocate_locked(size_class);
+    return is_small(size_class) ? arena->refill(size_class) : arena->allocate_medium(size_class);
 }
 
 void attached_release(Arena* arena, void* block)

@@ -67,6 +67,7 @@ Span* Arena::new_span(SizeClass size_class)
         head->fresh = 0;
         head->free_list = nullptr;
     }
+    head->binned = 0;
     if (!is_small(size_class))
         head->free_blocks = mask_of<uint64_t>(0, shape.capacity);
     for (unsigned offset = 0; offset < shape.slices; ++offset)
@@ -74,7 +75,7 @@ Span* Arena::new_span(SizeClass size_class)
         Span* record = span_at(run.slice + offset);
         record->back = offset;
         record->size_class = size_class;
-        record->bin = &bins[is_small(size_class) ? size_class : medium_bin];
+        record->bin = &bins[is_small(size_class) ? size_class : no_bin];
         const SpanKind kind = is_small(size_class) ? SpanKind::small : SpanKind::medium;
         record->kind.store(offset == 0 ? kind : SpanKind::part, std::memory_order_relaxed);
         record->owner.store(this, std::memory_order_relaxed);
@@ -125,7 +126,7 @@ Span* Arena::adopt_span(SizeClass size_class)
         for (unsigned offset = 0; offset < span->slices; ++offset)
         {
             Span* const record = span_at(slice + offset);
-            record->bin = &bins[is_small(size_class) ? size_class : medium_bin];
+            record->bin = &bins[is_small(size_class) ? size_class : no_bin];
             record->owner.store(this, std::memory_order_relaxed);
         }
         list_span(span);
@@ -187,7 +188,7 @@ void Arena::take_fresh(Span* span, uint32_t wanted, Chain* chain)
 }
 
 // A chain of up to `wanted` blocks: all that own spans have, before a span is adopted or a new one begun. If it
-// comes out as one block, that block's link is not written.
+// comes out as one block, that block's link is not written; of a medium class it is always one.
 void Arena::gather(SizeClass size_class, uint32_t wanted, Chain* chain)
 {
     while (chain->count < wanted)
@@ -199,50 +200,66 @@ void Arena::gather(SizeClass size_class, uint32_t wanted, Chain* chain)
             span = span_at(backs_[size_class].partial_plus_one - 1);
         if (span == nullptr)
             break;
+        const bool medium = !is_small(size_class);
         const bool fresh = span->free_list_length() == 0;
-        if (fresh)
+        if (medium)
+            take_medium(span, chain);
+        else if (fresh)
             take_fresh(span, wanted - chain->count, chain);
         else
             take_listed(span, wanted - chain->count, chain);
         if (!span->has_room())
             unlist_span(span);
-        if (fresh)
+        if (fresh || medium)
             break;
     }
     count_handed_out(static_cast<int64_t>(chain->count * class_bytes(size_class)));
 }
 
-void* Arena::refill(SizeClass size_class)
+Allocation Arena::refill(SizeClass size_class)
 {
     ArenaGuard guard(this);
     if (!guard)
-        return nullptr;
+        return {nullptr, false};
     Bin& bin = bins[size_class];
     if (bin.head == nullptr)
         take_spare(size_class);
     if (bin.head != nullptr)
-        return bin.pop(link_secret);
+        return {is_small(size_class) ? bin.pop(link_secret) : pop_medium(&bin), false};
     if (inbox_.load(std::memory_order_relaxed) != nullptr)
         drain_locked();
-    if (bin.limit == 0)
+    if (bin.limit == 0 && is_small(size_class))
         raise_limit(size_class);
     Chain chain;
     gather(size_class, bin.limit > 1 ? bin.limit : 1, &chain);
     ++refills_;
     slow_path_done();
     if (chain.count <= 1)
-        return chain.first;
+        return {chain.first, chain.zeroed};
     // slow_path_done may have lowered the limit of this bin, which was empty: all but one block are put in by hand.
     void* const block = chain.first;
     void* const rest = next_of(block);
     if (bin.limit < chain.count - 1)
     {
         return_blocks(rest, chain.count - 1);
-        return block;
+        return {block, false};
     }
     bin.head = rest;
     bin.room.store(bin.limit - (chain.count - 1), std::memory_order_relaxed);
-    return block;
+    return {block, false};
+}
+
+Allocation Arena::allocate_locked(SizeClass size_class)
+{
+    ArenaGuard guard(this);
+    if (!guard)
+        return {nullptr, false};
+    if (inbox_.load(std::memory_order_relaxed) != nullptr)
+        drain_locked();
+    Chain chain;
+    gather(size_class, 1, &chain);
+    slow_path_done();
+    return {chain.first, chain.zeroed};
 }
 
 // ---- from a bin to spans -------------------------------------------------------------------------------------
@@ -262,7 +279,7 @@ void Arena::splice(Span* span, void* first, void* last, uint32_t count)
         list_span(span);
 }
 
-// `count` linked blocks of this arena's small spans back to them, run by run.
+// `count` linked blocks of this arena's spans back to them, run by run.
 void Arena::return_blocks(void* first, uint32_t count)
 {
     while (count != 0)
@@ -273,6 +290,14 @@ void Arena::return_blocks(void* first, uint32_t count)
         Span* const span = span_of(address);
         if (FASTALLOC_UNLIKELY(span->owner.load(std::memory_order_relaxed) != this))
             fatal_broken_link(first);
+        if (!is_small(span->size_class))
+        {
+            void* const block = first;
+            first = next_of(first);
+            --count;
+            give_medium(head_of(span), block);
+            continue;
+        }
         void* last = first;
         void* next = next_of(first);
         uint32_t run = 1;
@@ -353,16 +378,17 @@ void Arena::overflow(Span* record, void* block)
     const unsigned index = record->size_class;
     Bin& bin = bins[index];
     ++overflows_;
-    if (bin.room.load(std::memory_order_relaxed) == 0 && backs_[index].spare != nullptr)
+    if (bin.room.load(std::memory_order_relaxed) == 0 && (bin.limit == 0 || backs_[index].spare != nullptr))
         raise_limit(index);
     if (bin.room.load(std::memory_order_relaxed) == 0)
         make_spare(index);
     slow_path_done();
     const uint32_t room = bin.room.load(std::memory_order_relaxed);
-    if (room != 0)
-        bin.push(block, room, link_secret);
-    else
-        splice(record, block, block, 1);
+    if (room == 0)
+        return return_blocks(block, 1);
+    bin.push(block, room, link_secret);
+    if (!is_small(record->size_class))
+        mark_binned(head_of(record), block);
 }
 
 } // namespace fastalloc

@@ -113,7 +113,7 @@ void Arena::drain_locked()
         if (owner != this)
             owner->push_inbox(block, block, static_cast<uint32_t>(bytes));
         else if (!is_small(record->size_class))
-            release_medium_locked(head_of(record), block);
+            give_medium(head_of(record), block);
         else
         {
             // A run of one span is spliced in at once.

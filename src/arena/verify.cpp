@@ -9,12 +9,12 @@ namespace fastalloc
 const char* Arena::verify() const
 {
     uint64_t charged = 0;
-    for (unsigned index = 0; index < default_bins; ++index)
-        charged += 2 * bins[index].limit * (index < small_class_count ? class_bytes(static_cast<SizeClass>(index)) : 0);
+    for (unsigned index = 0; index < class_count; ++index)
+        charged += 2 * bins[index].limit * class_bytes(static_cast<SizeClass>(index));
     if (charged != charged_)
         return "an arena's charge is not the sum of its bins' limits";
-    if (bins[medium_bin].head != nullptr || bins[medium_bin].limit != 0)
-        return "the bin of medium blocks is not empty";
+    if (bins[no_bin].head != nullptr || bins[no_bin].limit != 0)
+        return "the bin that is none holds something";
     for (unsigned index = 0; index < class_count; ++index)
     {
         SliceIndex previous = no_slice;
@@ -39,7 +39,7 @@ const char* Arena::verify_stack(const void* block, unsigned index, uint32_t coun
         if (count == 0)
             return "a bin holds more than it counts";
         if (!in_window(address) || span_of(address)->owner.load(std::memory_order_relaxed) != this ||
-            span_of(address)->bin != &bins[index])
+            span_of(address)->size_class != index)
             return "a bin holds a block that is not of its arena and class";
     }
     return count == 0 ? nullptr : "a bin holds less than it counts";
@@ -47,7 +47,7 @@ const char* Arena::verify_stack(const void* block, unsigned index, uint32_t coun
 
 const char* Arena::verify_bins() const
 {
-    for (unsigned index = 0; index < small_class_count; ++index)
+    for (unsigned index = 0; index < class_count; ++index)
     {
         if (const char* broken = verify_stack(bins[index].head, index, bins[index].count()))
             return broken;
@@ -60,7 +60,7 @@ const char* Arena::verify_bins() const
 Arena::Figures Arena::figures() const
 {
     Figures figures{};
-    for (unsigned index = 0; index < small_class_count; ++index)
+    for (unsigned index = 0; index < class_count; ++index)
         figures.cached_bytes +=
             (bins[index].count() + backs_[index].spare_count) * class_bytes(static_cast<SizeClass>(index));
     figures.cached_bytes += outbox_total_.load(std::memory_order_relaxed);

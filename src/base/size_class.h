@@ -28,9 +28,10 @@ constexpr SizeClass no_class = 255;
 
 struct ClassShape
 {
-    uint32_t bytes;    // of a block
-    uint16_t slices;   // of a span
-    uint16_t capacity; // blocks in a span
+    uint32_t bytes;      // of a block
+    uint32_t reciprocal; // 2^32 / bytes, rounded up
+    uint16_t slices;     // of a span
+    uint16_t capacity;   // blocks in a span
 };
 
 namespace detail
@@ -63,8 +64,8 @@ constexpr auto make_shapes()
     {
         const uint32_t bytes = bytes_of_class(index);
         const unsigned slices = index < small_class_count ? 1 : slices_of_span(bytes);
-        shapes[index] = {bytes, static_cast<uint16_t>(slices),
-                         static_cast<uint16_t>(slices * slice_bytes / bytes)};
+        shapes[index] = {bytes, static_cast<uint32_t>(((uint64_t{1} << 32) + bytes - 1) / bytes),
+                         static_cast<uint16_t>(slices), static_cast<uint16_t>(slices * slice_bytes / bytes)};
     }
     return shapes;
 }
@@ -96,6 +97,13 @@ constexpr const ClassShape &shape_of(SizeClass size_class)
 constexpr size_t class_bytes(SizeClass size_class)
 {
     return detail::shapes[size_class].bytes;
+}
+
+// The number of the block that holds the byte `offset` into a span of the class: offset / bytes, without a division. Exact
+// for every offset in a span, see tests/unit/test_size_class.cpp.
+constexpr uint32_t block_number(SizeClass size_class, uint64_t offset)
+{
+    return static_cast<uint32_t>(offset * detail::shapes[size_class].reciprocal >> 32);
 }
 
 // Where a small class's bin is in an arena, in bytes. Requires: size <= small_max.

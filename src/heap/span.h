@@ -10,7 +10,7 @@
 //     capacity >= fresh >= handed_out, and the free list holds fresh - handed_out blocks
 //
 // A block in a thread's bin, outbox or inbox counts as handed out. Medium spans have a bit per free block instead of a
-// list: nothing is written into their free blocks, and a double free is seen at the call.
+// list, and one per block in the owner's bin, so a double free is seen at the call.
 //
 // Who may touch it: owner and bin are read by any thread's free; they change only under the lock of
 // the owning arena, and never away from an attached thread's arena. The rest belongs to the owning arena's lock, or
@@ -65,7 +65,7 @@ struct Span
     };
     SliceIndex next; // neighbours in the bin's list of partial spans
     SliceIndex previous;
-    uint64_t reserved[1]; // to 64 bytes: one record, one cache line
+    uint64_t binned; // medium: a bit per block in the owner's bin; the attached thread only
 
     bool has_room() const
     {
