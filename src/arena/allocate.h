@@ -11,10 +11,10 @@
 namespace fastalloc
 {
 
-constexpr size_t default_alignment = 16; // of blocks of 9 bytes and more; smaller ones have 8
+constexpr size_t default_alignment = 8; // what malloc asks for: blocks of more than 8 bytes have 16 by their class
 constexpr size_t size_max = PTRDIFF_MAX;
 
-// Requires: alignment is a power of two. The alignment of small blocks is default_alignment at least where size > 8.
+// Requires: alignment is a power of two, at least default_alignment.
 Allocation allocate(size_t size, size_t alignment);
 
 // The same for the usual case that a bin has it. Requires: alignment is a power of two. Null and errno ENOMEM: out of memory.

@@ -67,8 +67,14 @@ constexpr unsigned default_bins = class_count + 1;
 class Arena
 {
 public:
-    explicit constexpr Arena(const ArenaOperations* its_operations, Node its_node = 0)
-        : operations(its_operations), node(its_node)
+    enum class Purpose
+    {
+        thread,
+        common, // for threads that have none of their own
+    };
+
+    explicit constexpr Arena(const ArenaOperations* its_operations, Node its_node = 0, Purpose purpose = Purpose::thread)
+        : operations(its_operations), node(its_node), is_common(purpose == Purpose::common)
     {
     }
 
@@ -143,7 +149,7 @@ public:
 
     // The registry's, under its lock; `attached` is also changed under this arena's lock and read relaxed before trying that.
     std::atomic<bool> attached{false};
-    bool is_common = false;         // serves threads without an arena, never adopted
+    bool is_common;                 // serves threads without an arena, never adopted
     bool purge_wanted = false;
     bool abandoned = false;         // its thread did not survive a fork: recover() before use
     uint8_t exit_rounds = 0;        // times the key's destructor has run for this thread
@@ -182,7 +188,6 @@ private:
     void return_spare(unsigned index);
     void* pop_medium(Bin* bin);
     void give_medium(Span* head, void* block);
-    void mark_binned(Span* head, const void* block);
     void drain_locked();
     void count_handed_out(int64_t bytes);
     bool flush_slot(OutboxSlot* slot);
@@ -210,7 +215,7 @@ private:
     // The inbox: a stack of batches. Push: compare-and-swap (release); taken whole by exchange (acquire). Written by all
     // threads, so on a line of its own.
     alignas(64) std::atomic<void*> inbox_{nullptr};
-    std::atomic<uint64_t> inbox_bytes_{0}; // pushed and not yet drained; may lag behind
+    std::atomic<int64_t> inbox_bytes_{0}; // pushed and not yet drained; lags behind, below 0 even, while a push is under way
 };
 
 static_assert(sizeof(Arena) <= 4096, "an arena's every-day part is one page");

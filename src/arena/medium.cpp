@@ -2,7 +2,8 @@
 //
 // Medium blocks, 10 to 256 KiB: bins like those of small blocks, but only the slow twins push and pop them, and they keep two bits per
 // block in the span's record: free (in the span) and binned (in the owner's bin). So a double free is seen at the call.
-// Their bins begin with limit 0 and live on leases.
+// Their bins begin with limit 0 and live on leases. The binned bit follows the push and the pop: a thread that a fork cuts off
+// in between leaves a block whose double free is not seen, or one that nobody has.
 #include "arena/arena.h"
 
 #include "arena/misuse.h"
@@ -12,7 +13,7 @@ namespace fastalloc
 namespace
 {
 
-uint64_t bit_of(const Span* head, const void* block)
+FASTALLOC_INLINE uint64_t bit_of(const Span* head, const void* block)
 {
     const uintptr_t offset = reinterpret_cast<uintptr_t>(block) - address_of(head);
     const uint32_t number = block_number(head->size_class, offset);
@@ -23,13 +24,6 @@ uint64_t bit_of(const Span* head, const void* block)
 }
 
 } // namespace
-
-// The bit follows the push and the pop: a thread that a fork cuts off in between leaves a block whose double free is
-// not seen, or one that nobody has.
-void Arena::mark_binned(Span* head, const void* block)
-{
-    head->binned |= bit_of(head, block);
-}
 
 Allocation Arena::allocate_medium(SizeClass size_class)
 {
@@ -48,14 +42,15 @@ void* Arena::pop_medium(Bin* bin)
 void Arena::release_medium(Span* record, void* block)
 {
     Span* const head = head_of(record);
-    if (FASTALLOC_UNLIKELY((head->free_blocks | head->binned) & bit_of(head, block)))
+    const uint64_t bit = bit_of(head, block);
+    if (FASTALLOC_UNLIKELY((head->free_blocks | head->binned) & bit))
         fatal_double_free(block, class_bytes(head->size_class));
     Bin& bin = bins[head->size_class];
     const uint32_t room = bin.room.load(std::memory_order_relaxed);
     if (room == 0)
         return overflow(head, block);
     bin.push(block, room, link_secret);
-    mark_binned(head, block);
+    head->binned |= bit;
 }
 
 // One block, the lowest, so that what was handed out before is used first.

@@ -28,20 +28,16 @@ Allocation allocate_big(Node node, size_t size, size_t alignment)
     return {outside.allocate(size, alignment), true};
 }
 
-// Blocks that belong to no arena. False if `block` belongs to one.
-bool release_big(Span* record, void* block)
+// A block that belongs to no arena: a large one, an outside one, or none of ours. `record` is null outside the window.
+void release_big(Span* record, void* block)
 {
-    if (record != nullptr && record->owner.load(std::memory_order_relaxed) != nullptr)
-        return false;
     if (record != nullptr && record->kind.load(std::memory_order_relaxed) == SpanKind::large)
     {
         if (!large_release(record, block))
             fatal_inside("free", block, large_usable(record));
-        return true;
     }
-    if (!outside.release(block))
+    else if (!outside.release(block))
         foreign_release("free", block);
-    return true;
 }
 
 Span* record_of(void* block)
@@ -63,15 +59,12 @@ Allocation attached_allocate(Arena* arena, size_t size, size_t alignment)
 void attached_release(Arena* arena, void* block)
 {
     Span* const record = record_of(block);
-    if (release_big(record, block))
-        return;
-    Arena* const owner = record->owner.load(std::memory_order_relaxed);
-    const bool small = is_small(record->size_class);
-    if (owner != arena && small)
-        arena->release_remote(owner, record, block);
+    Arena* const owner = record != nullptr ? record->owner.load(std::memory_order_relaxed) : nullptr;
+    if (owner == nullptr)
+        release_big(record, block);
     else if (owner != arena)
-        owner->push_inbox(block, block, static_cast<uint32_t>(class_bytes(record->size_class)));
-    else if (!small)
+        arena->release_remote(owner, record, block);
+    else if (!is_small(record->size_class))
         arena->release_medium(record, block);
     else if (record->bin->head == block)
         fatal_double_free(block, class_bytes(record->size_class));
@@ -94,10 +87,11 @@ Allocation ending_allocate(Arena*, size_t size, size_t alignment)
 void ending_release(Arena*, void* block)
 {
     Span* const record = record_of(block);
-    if (release_big(record, block))
-        return;
-    Arena* const owner = record->owner.load(std::memory_order_relaxed);
-    owner->push_inbox(block, block, static_cast<uint32_t>(class_bytes(record->size_class)));
+    Arena* const owner = record != nullptr ? record->owner.load(std::memory_order_relaxed) : nullptr;
+    if (owner == nullptr)
+        release_big(record, block);
+    else
+        owner->push_inbox(block, block, static_cast<uint32_t>(class_bytes(record->size_class)));
 }
 
 // ---- empty: not attached yet, or asked to flush -----------------------------------------------------------------
@@ -121,10 +115,8 @@ Allocation empty_allocate(Arena* empty, size_t size, size_t alignment)
 
 void empty_release(Arena* empty, void* block)
 {
-    // What belongs to nobody's arena needs none: the first call of many a process is free of such a pointer.
-    if (release_big(record_of(block), block))
-        return;
-    Arena* const arena = come_home();
+    // Before the first block there is none to free: a pointer from elsewhere needs no arena.
+    Arena* const arena = window_bounds.base == 0 ? nullptr : come_home();
     if (arena == nullptr)
         ending_release(empty, block);
     else

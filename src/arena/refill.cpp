@@ -115,8 +115,8 @@ Span* Arena::adopt_span(SizeClass size_class)
         if (other == this || other->attached.load(std::memory_order_relaxed) || other->node != node)
             continue;
         Guard guard(other->lock, Guard::Try{});
-        // Nobody can attach to it while its lock is ours.
-        if (!guard || other->attached.load(std::memory_order_relaxed))
+        // Nobody can attach to it while its lock is ours. What a fork left behind still has blocks of its spans in its bins.
+        if (!guard || other->attached.load(std::memory_order_relaxed) || other->abandoned)
             continue;
         const SliceIndex slice = other->backs_[size_class].partial_plus_one - 1;
         if (slice == no_slice)
@@ -385,10 +385,11 @@ void Arena::overflow(Span* record, void* block)
     slow_path_done();
     const uint32_t room = bin.room.load(std::memory_order_relaxed);
     if (room == 0)
-        return return_blocks(block, 1);
-    bin.push(block, room, link_secret);
-    if (!is_small(record->size_class))
-        mark_binned(head_of(record), block);
+        return_blocks(block, 1);
+    else if (is_small(record->size_class))
+        bin.push(block, room, link_secret);
+    else
+        release_medium(record, block); // which has room now
 }
 
 } // namespace fastalloc

@@ -42,7 +42,7 @@ extern "C" void fastalloc_thread_exits(void* arena)
 
 // ---- arenas ---------------------------------------------------------------------------------------------
 
-Arena* Registry::new_arena(Node node)
+Arena* Registry::new_arena(Node node, Arena::Purpose purpose)
 {
     const NodeHeap::Run run = node_heap(node).take(1);
     if (run.slice == no_slice)
@@ -51,8 +51,10 @@ Arena* Registry::new_arena(Node node)
     auto* memory = reinterpret_cast<void*>(address_of_slice(run.slice));
     if (!run.zeroed)
         memset(memory, 0, sizeof(Arena));
-    Arena* arena = new (memory) Arena(&attached_operations, node);
+    Arena* arena = new (memory) Arena(&attached_operations, node, purpose);
     arena->link_secret = window_bounds.link_secret;
+    // Attached to one thread or to everybody: nobody may adopt its spans.
+    arena->attached.store(true, std::memory_order_relaxed);
     // Paired with the acquire in first() and in the walks along `next`.
     fastalloc_root.registry = this;
     if (last_ == nullptr)
@@ -95,12 +97,7 @@ Arena* Registry::common_arena(Node node)
     for (Arena* arena = first(); arena != nullptr; arena = arena->next_arena.load(std::memory_order_acquire))
         if (arena->is_common && arena->node == node)
             return arena;
-    Arena* arena = new_arena(node);
-    if (arena == nullptr)
-        return nullptr;
-    arena->attached.store(true, std::memory_order_relaxed); // to everybody: nobody may adopt its spans
-    arena->is_common = true;
-    return arena;
+    return new_arena(node, Arena::Purpose::common);
 }
 
 // ---- attach and detach --------------------------------------------------------------------------------------
@@ -127,7 +124,7 @@ Arena* Registry::attach()
         const Node node = topology::current_node();
         arena = take_detached(node);
         if (arena == nullptr)
-            arena = new_arena(node);
+            arena = new_arena(node, Arena::Purpose::thread);
         if (arena == nullptr)
             return nullptr;
         {
@@ -273,7 +270,13 @@ void Registry::fork_parent()
 
 void Registry::fork_child()
 {
-    for_each_node_heap([](NodeHeap& heap) { heap.after_fork_in_child(); });
+    for_each_node_heap([](NodeHeap& heap) {
+        // Used for the first time after lock_all() passed by, by a thread that then waited for the window's lock: it has no memory
+        // yet, and its lock has lost its holder.
+        if (!heap.lock.held_by_me())
+            heap.lock.reset();
+        heap.after_fork_in_child();
+    });
     for (Arena* arena = first(); arena != nullptr; arena = arena->next_arena.load(std::memory_order_acquire))
     {
         if (arena->words == nullptr || arena->words == &thread_words)

@@ -70,7 +70,7 @@ public:
     Lock lock;
 
 private:
-    Arena* new_arena(Node node);
+    Arena* new_arena(Node node, Arena::Purpose purpose);
     Arena* take_detached(Node node);
     void detach(Arena* arena);
     void put_detached(Arena* arena);

@@ -46,6 +46,8 @@ bool Arena::flush_slot(OutboxSlot* slot)
 void Arena::release_remote(Arena* owner, Span* record, void* block)
 {
     const auto bytes = static_cast<uint32_t>(class_bytes(record->size_class));
+    if (bytes >= outbox_bytes)
+        return owner->push_inbox(block, block, bytes);
     OutboxSlot* const slot = &outbox_[slot_of(owner)];
     if (slot->owner != owner)
     {
@@ -97,7 +99,7 @@ void Arena::drain()
 void Arena::drain_locked()
 {
     void* block = inbox_.exchange(nullptr, std::memory_order_acquire);
-    uint64_t drained = 0;
+    int64_t drained = 0;
     while (block != nullptr)
     {
         const auto address = reinterpret_cast<uintptr_t>(block);
@@ -108,7 +110,7 @@ void Arena::drain_locked()
         if (FASTALLOC_UNLIKELY(owner == nullptr))
             fatal_double_free(block, 0);
         const size_t bytes = class_bytes(record->size_class);
-        drained += bytes;
+        drained += static_cast<int64_t>(bytes);
         void* next = next_of(block);
         if (owner != this)
             owner->push_inbox(block, block, static_cast<uint32_t>(bytes));
@@ -124,7 +126,7 @@ void Arena::drain_locked()
                 last = next;
                 next = next_of(last);
             }
-            drained += (run - 1) * bytes;
+            drained += static_cast<int64_t>((run - 1) * bytes);
             splice(record, block, last, run);
         }
         block = next;

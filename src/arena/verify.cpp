@@ -64,7 +64,8 @@ Arena::Figures Arena::figures() const
         figures.cached_bytes +=
             (bins[index].count() + backs_[index].spare_count) * class_bytes(static_cast<SizeClass>(index));
     figures.cached_bytes += outbox_total_.load(std::memory_order_relaxed);
-    figures.inbox_bytes = inbox_bytes_.load(std::memory_order_relaxed);
+    const int64_t in_inbox = inbox_bytes_.load(std::memory_order_relaxed);
+    figures.inbox_bytes = in_inbox > 0 ? static_cast<uint64_t>(in_inbox) : 0;
     figures.refills = refills_;
     figures.overflows = overflows_;
     figures.remote_batches = remote_batches_.load(std::memory_order_relaxed);

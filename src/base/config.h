@@ -58,7 +58,7 @@ constexpr size_t tiny_max = 64;
 
 constexpr size_t outbox_bytes = 4 * kibibyte;  // remote frees a thread may hold back
 constexpr unsigned outbox_slots = 8;           // owners it may hold them back for at a time
-constexpr size_t inbox_bound = 64 * kibibyte;  // a pusher that passes this drains the inbox itself
+constexpr int64_t inbox_bound = 64 * kibibyte; // a pusher that passes this drains the inbox itself
 constexpr size_t handed_out_step = 64 * kibibyte; // an arena's difference that goes to the node's total
 constexpr unsigned slow_paths_per_scan = 64;   // after so many an arena looks for bins nobody uses
 

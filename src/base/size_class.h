@@ -137,16 +137,14 @@ constexpr SizeClass class_of(size_t size)
 // where the block is large or outside.
 constexpr SizeClass class_of(size_t size, size_t alignment)
 {
-    if (size > medium_max || alignment > slice_bytes)
-        return no_class;
     if (size < alignment)
         size = alignment;
-    if (size > medium_max)
+    if (size > medium_max || alignment > slice_bytes)
         return no_class;
-    for (unsigned index = class_of(size); index < class_count; ++index)
-        if (bool(class_bytes(static_cast<SizeClass>(index)) % alignment == 0))
-            return static_cast<SizeClass>(index);
-    return no_class;
+    unsigned index = class_of(size);
+    while (index < class_count && (class_bytes(static_cast<SizeClass>(index)) & (alignment - 1)) != 0)
+        ++index;
+    return index < class_count ? static_cast<SizeClass>(index) : no_class;
 }
 
 constexpr bool is_small(SizeClass size_class)

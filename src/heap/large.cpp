@@ -17,7 +17,10 @@ LargeBlock large_allocate(NodeHeap& heap, size_t size, size_t alignment)
 {
     const unsigned slices = size == 0 ? 1 : slices_for(size);
     const unsigned aligned = alignment <= slice_bytes ? 1 : static_cast<unsigned>(alignment >> slice_shift);
-    const NodeHeap::Run run = heap.take(slices, aligned);
+    Guard guard(heap.lock);
+    if (!guard)
+        return {nullptr, false};
+    const NodeHeap::Run run = heap.take_locked(slices, aligned);
     if (run.slice == no_slice)
         return {nullptr, false};
     Span* head = span_at(run.slice);
@@ -34,36 +37,37 @@ bool large_release(Span* head, const void* block)
     const SliceIndex slice = slice_of(head);
     if (reinterpret_cast<uintptr_t>(block) != address_of_slice(slice))
         return false;
-    const unsigned slices = head->slices;
-    SpanKind expected = SpanKind::large;
-    // Relaxed: the node heap's lock, taken next, orders the slices' way to their next owner.
-    if (!head->kind.compare_exchange_strong(expected, SpanKind::free, std::memory_order_relaxed))
-        return false;
     NodeHeap& heap = node_heap_of(slice);
-    heap.handed_out.fetch_sub(slices * slice_bytes, std::memory_order_relaxed);
-    heap.give(slice, slices);
+    {
+        Guard guard(heap.lock);
+        if (!guard)
+            return true; // a signal handler inside this heap: the block is lost
+        if (head->kind.load(std::memory_order_relaxed) != SpanKind::large)
+            return false;
+        head->kind.store(SpanKind::free, std::memory_order_relaxed);
+        heap.handed_out.fetch_sub(head->slices * slice_bytes, std::memory_order_relaxed);
+        heap.give_locked(slice, head->slices);
+    }
+    heap.return_excess();
     return true;
 }
 
 bool large_resize(Span* head, size_t size)
 {
     const SliceIndex slice = slice_of(head);
-    const unsigned before = head->slices;
     const unsigned after = slices_for(size);
     NodeHeap& heap = node_heap_of(slice);
-    if (after > before)
     {
-        if (!heap.take_exactly(slice + before, after - before))
+        Guard guard(heap.lock);
+        const unsigned before = head->slices;
+        if (!guard || (after > before && !heap.take_exactly(slice + before, after - before)))
             return false;
+        if (after < before)
+            heap.give_locked(slice + after, before - after);
         head->slices = after;
-        heap.handed_out.fetch_add((after - before) * slice_bytes, std::memory_order_relaxed);
+        heap.handed_out.fetch_add((uint64_t{after} - before) * slice_bytes, std::memory_order_relaxed); // wraps where it shrinks
     }
-    else if (after < before)
-    {
-        head->slices = after;
-        heap.handed_out.fetch_sub((before - after) * slice_bytes, std::memory_order_relaxed);
-        heap.give(slice + after, before - after);
-    }
+    heap.return_excess();
     return true;
 }
 

@@ -3,8 +3,8 @@
 // Large blocks: runs of slices in the window, above 256 KiB up to 32 MiB (or smaller with an alignment above 64 KiB).
 //
 // A large block belongs to nobody's arena. Its first record says what it is; the others say "free, nobody", which a pointer into
-// its inside is told apart by. Any thread frees it: the compare-and-swap of the record's kind from large to free decides
-// who does, so a double free is seen at the call whoever makes it.
+// its inside is told apart by. Any thread frees it, under the node heap's lock, so a double free is seen at the call whoever
+// makes it.
 #pragma once
 
 #include "heap/node_heap.h"

@@ -192,16 +192,16 @@ NodeHeap::Run NodeHeap::take_chunks(unsigned slices)
 NodeHeap::Run NodeHeap::take(unsigned slices, unsigned alignment)
 {
     Guard guard(lock);
-    if (!guard)
-        return no_run;
+    return guard ? take_locked(slices, alignment) : no_run;
+}
+
+NodeHeap::Run NodeHeap::take_locked(unsigned slices, unsigned alignment)
+{
     return slices < slices_per_chunk ? take_packed(slices, alignment) : take_chunks(slices);
 }
 
 bool NodeHeap::take_exactly(SliceIndex slice, unsigned count)
 {
-    Guard guard(lock);
-    if (!guard)
-        return false;
     const auto in_chunks = [&](auto&& each) {
         for (unsigned done = 0; done < count;)
         {
@@ -236,24 +236,39 @@ bool NodeHeap::take_exactly(SliceIndex slice, unsigned count)
     });
 }
 
+void NodeHeap::give_locked(SliceIndex slice, unsigned count)
+{
+    for (unsigned done = 0; done < count;)
+    {
+        const unsigned first = (slice + done) % slices_per_chunk;
+        const unsigned left = slices_per_chunk - first;
+        const unsigned part = count - done < left ? count - done : left;
+        give_part((slice + done) / slices_per_chunk, first, part);
+        done += part;
+    }
+}
+
 void NodeHeap::give(SliceIndex slice, unsigned count, Contents contents)
 {
-    uint64_t keep;
     {
         Guard guard(lock);
         if (!guard)
             return; // a signal handler inside this heap: the slices stay taken, nothing else is lost
         if (contents == Contents::intact_span)
             chunk_at(slice / slices_per_chunk)->intact |= uint32_t{1} << (slice % slices_per_chunk);
-        for (unsigned done = 0; done < count;)
-        {
-            const unsigned first = (slice + done) % slices_per_chunk;
-            const unsigned left = slices_per_chunk - first;
-            const unsigned part = count - done < left ? count - done : left;
-            give_part((slice + done) / slices_per_chunk, first, part);
-            done += part;
-        }
+        give_locked(slice, count);
         if (excess() == 0)
+            return;
+    }
+    return_excess();
+}
+
+void NodeHeap::return_excess()
+{
+    uint64_t keep;
+    {
+        Guard guard(lock);
+        if (!guard || excess() == 0)
             return;
         keep = slack_.bound(live_bytes());
     }
@@ -327,17 +342,13 @@ uint64_t NodeHeap::return_everything(uint64_t keep)
 
 void NodeHeap::tick()
 {
-    uint64_t keep;
     {
         Guard guard(lock);
         if (!guard || chunks_.slack_chunks() == 0)
             return;
         slack_.advance(now_ms());
-        if (excess() == 0)
-            return;
-        keep = slack_.bound(live_bytes());
     }
-    return_slack(keep);
+    return_excess();
 }
 
 NodeHeap::Figures NodeHeap::figures() const

@@ -36,7 +36,11 @@ public:
     // Requires: slices <= slices_per_region, alignment a power of two <= slices_per_chunk.
     Run take(unsigned slices, unsigned alignment = 1);
 
+    // take() for a caller that holds the lock.
+    Run take_locked(unsigned slices, unsigned alignment);
+
     // Takes slices [slice, slice + count) if they are all free: a large block, of which slice - 1 is the last, grows in place.
+    // Requires: lock held.
     bool take_exactly(SliceIndex slice, unsigned count);
 
     // What slices that are given hold. An intact span is one slice with all its blocks in its list: who takes the slice next
@@ -49,6 +53,10 @@ public:
 
     // Slices that were taken, or part of them. Requires: their records say "free, nobody" again.
     void give(SliceIndex slice, unsigned count, Contents contents = Contents::unknown);
+
+    // give() for a caller that holds the lock and calls return_excess() when it has let it go.
+    void give_locked(SliceIndex slice, unsigned count);
+    void return_excess();
 
     // Gives back whole free chunks until at most `keep` bytes of them are resident. Returns the bytes given back.
     uint64_t return_slack(uint64_t keep);

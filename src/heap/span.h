@@ -50,7 +50,7 @@ struct Span
     std::atomic<Arena*> owner;
     Bin* bin; // of the owner, for blocks that come back; changes with the owner
     SizeClass size_class;
-    std::atomic<SpanKind> kind; // atomic for large blocks, which any thread may free; else as the rest
+    std::atomic<SpanKind> kind; // read by any thread that frees a large block, relaxed, before it takes the lock
     uint32_t slices;     // of the whole span, in its head
     uint32_t back;       // slices to the head, 0 in the head
     uint16_t capacity;   // blocks

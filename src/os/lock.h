@@ -70,6 +70,12 @@ public:
     bool take_marked();
     void unlock_marked();
 
+    // In the child of a fork: the holder is gone.
+    void reset()
+    {
+        word_.store(0, std::memory_order_relaxed);
+    }
+
     // Fork's handlers only: between these the calling thread passes through locks it holds.
     static void begin_fork();
     static void end_fork();

@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: MIT
+//
+// layers.h - what the tests of os, heap and arena share. Include it last: it ends with cmocka.h, whose macros disturb
+// other headers.
+//
+// The allocator is one set of objects in a process. A test that wants them untouched, starts threads, sets a limit or
+// ends badly runs in a child process (assert_alone, assert_dies), so no test depends on the one before. cmocka's
+// assertions leave a test by longjmp, which neither a child nor a thread can do: these use require(), which ends the
+// child with a line that says where.
+#pragma once
+
+#include "arena/allocate.h"
+#include "arena/registry.h"
+#include "base/text.h"
+#include "heap/outside.h"
+#include "os/options.h"
+#include "watch/heap_check.h"
+
+#include "captured_stderr.h"
+
+#include <csetjmp>
+#include <csignal>
+#include <cstdarg>
+#include <cstddef>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <source_location>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+extern "C" {
+#include <cmocka.h>
+}
+
+namespace fastalloc_test
+{
+
+using namespace fastalloc;
+
+// ---- claims inside children and threads ----------------------------------------------------------------------------
+
+inline void require(bool met, std::source_location where = std::source_location::current())
+{
+    if (met)
+        return;
+    fprintf(stderr, "%s:%u: not so, in %s\n", where.file_name(), static_cast<unsigned>(where.line()),
+            where.function_name());
+    _exit(1);
+}
+
+// The same for functions that name what is wrong, and return null if nothing is.
+inline void require_sound(const char *broken, std::source_location where = std::source_location::current())
+{
+    if (broken != nullptr)
+        fprintf(stderr, "%s\n", broken);
+    require(broken == nullptr, where);
+}
+
+inline void require_whole_heap(std::source_location where = std::source_location::current())
+{
+    char bytes[200];
+    Text report(bytes, sizeof(bytes));
+    const HeapState state = check_heap(&report);
+    require_sound(state == HeapState::broken ? report.string() : nullptr, where);
+    require(state == HeapState::whole, where);
+}
+
+// ---- children ------------------------------------------------------------------------------------------------------
+
+// How a child ended that ran `body`; it is stopped if it takes too long.
+template <typename Body>
+int status_of_child(Body body)
+{
+    const pid_t child = fork();
+    if (child == 0)
+    {
+        alarm(25);
+        body();
+        _exit(0);
+    }
+    int status = -1;
+    waitpid(child, &status, 0);
+    return status;
+}
+
+template <typename Body>
+void assert_alone(Body body)
+{
+    const int status = status_of_child(body);
+    if (WIFSIGNALED(status))
+        fail_msg("the child was ended by signal %d", WTERMSIG(status));
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
+}
+
+// `body` must end with SIGABRT and one line that contains `reason`.
+template <typename Body>
+void assert_dies(const char *reason, Body body)
+{
+    int status = 0;
+    const Captured captured = capture([&] { status = status_of_child(body); });
+    if (!captured.has(reason))
+        fail_msg("expected \"%s\", got \"%s\"", reason, captured.text);
+    assert_true(WIFSIGNALED(status));
+    assert_int_equal(WTERMSIG(status), SIGABRT);
+    assert_int_equal(captured.lines(), 1);
+}
+
+// ---- surroundings of a child ---------------------------------------------------------------------------------------
+
+inline void use_settings(const char *settings)
+{
+    load_options_once(); // else the first allocation would put the environment's in their place
+    options_load(settings, Environment::trusted);
+}
+
+// Allows `bytes` more than this process has of what RLIMIT_AS or RLIMIT_DATA counts.
+inline void limit_growth(int resource, uint64_t bytes)
+{
+    FILE *const file = fopen("/proc/self/statm", "r");
+    unsigned long pages[6] = {}; // whole, resident, shared, text, library, data
+    require(file != nullptr && fscanf(file, "%lu %lu %lu %lu %lu %lu", &pages[0], &pages[1], &pages[2], &pages[3],
+                                      &pages[4], &pages[5]) == 6);
+    fclose(file);
+    const unsigned long used = resource == RLIMIT_AS ? pages[0] : pages[5];
+    const rlim_t limit = used * static_cast<unsigned long>(sysconf(_SC_PAGESIZE)) + bytes;
+    const rlimit limits = {limit, limit};
+    require(setrlimit(static_cast<__rlimit_resource>(resource), &limits) == 0);
+}
+
+// ---- numbers that are the same on every run: splitmix64 ------------------------------------------------------------
+
+struct Random
+{
+    uint64_t state;
+
+    uint64_t next()
+    {
+        uint64_t word = state += 0x9e3779b97f4a7c15u;
+        word = (word ^ (word >> 30)) * 0xbf58476d1ce4e5b9u;
+        word = (word ^ (word >> 27)) * 0x94d049bb133111ebu;
+        return word ^ (word >> 31);
+    }
+
+    // 0 to bound - 1.
+    size_t below(size_t bound)
+    {
+        return static_cast<size_t>(next() % bound);
+    }
+
+    // 1 to 2^max_shift, each doubling equally often.
+    size_t size(unsigned max_shift)
+    {
+        const size_t top = size_t{1} << below(max_shift);
+        return top + below(top) + 1;
+    }
+};
+
+// ---- blocks, as malloc and free take and give them -------------------------------------------------------------------
+
+inline void *allocate_block(size_t size)
+{
+    void *const block = size <= small_max ? allocate_fast(size) : nullptr;
+    return block != nullptr ? block : allocate_slow(size);
+}
+
+inline void release_block(void *block)
+{
+    if (!release_fast(block))
+        release_slow(block);
+}
+
+inline Span *record_of(const void *block)
+{
+    return span_of(reinterpret_cast<uintptr_t>(block));
+}
+
+inline Arena *owner_of(const void *block)
+{
+    return record_of(block)->owner.load(std::memory_order_relaxed);
+}
+
+// First and last eight bytes say whose the block is; blocks below 16 bytes only what fits.
+inline void stamp(void *block, size_t size, uint64_t mark)
+{
+    const size_t bytes = size < sizeof(mark) ? size : sizeof(mark);
+    memcpy(block, &mark, bytes);
+    memcpy(static_cast<char *>(block) + size - bytes, &mark, bytes);
+}
+
+inline bool is_stamped(const void *block, size_t size, uint64_t mark)
+{
+    const size_t bytes = size < sizeof(mark) ? size : sizeof(mark);
+    const char *const last = static_cast<const char *>(block) + size - bytes;
+    return memcmp(last, &mark, bytes) == 0 && (size < 2 * bytes || memcmp(block, &mark, bytes) == 0);
+}
+
+} // namespace fastalloc_test
