@@ -6,18 +6,17 @@
 #ifndef TESTS_CHILDREN_H
 #define TESTS_CHILDREN_H
 
+#include <signal.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 
-// Forks; the child runs `body` and exits with 0, or with 1 if a requirement was not met. A child that hangs is ended by
-// SIGALRM after `seconds`. Returns the child's id.
-static inline pid_t start_child(void (*body)(void *), void *argument, unsigned seconds)
+// Forks; the child runs `body` and exits with 0, or with 1 if a requirement was not met. Returns the child's id.
+static inline pid_t start_child(void (*body)(void *), void *argument)
 {
     fflush(NULL);
     pid_t child = fork();
     if (child == 0)
     {
-        alarm(seconds);
         __atomic_store_n(&requirements_unmet, 0, __ATOMIC_RELAXED); // those are the parent's
         body(argument);
         _exit(__atomic_load_n(&requirements_unmet, __ATOMIC_RELAXED) ? 1 : 0);
@@ -25,18 +24,39 @@ static inline pid_t start_child(void (*body)(void *), void *argument, unsigned s
     return child;
 }
 
-// The wait status of a child; -1 if there is none.
-static inline int status_of_child(pid_t child)
+// The wait status of a child, -1 if there is none. One that has not ended after `seconds` is killed. The parent keeps the
+// time: a child may hang before fork has returned in it.
+static inline int status_of_child(pid_t child, unsigned seconds)
 {
     int status = -1;
-    while (child > 0 && waitpid(child, &status, 0) < 0 && errno == EINTR)
-        continue;
-    return status;
+    struct timespec now, end;
+    clock_gettime(CLOCK_MONOTONIC, &end);
+    end.tv_sec += seconds;
+    for (long pause = 20000; child > 0;)
+    {
+        pid_t ended = waitpid(child, &status, WNOHANG);
+        if (ended == child)
+            return status;
+        clock_gettime(CLOCK_MONOTONIC, &now);
+        if (ended == 0 && now.tv_sec > end.tv_sec)
+        {
+            fprintf(stderr, "# child %d hangs and is killed\n", (int)child);
+            kill(child, SIGKILL);
+            waitpid(child, &status, 0);
+            return status;
+        }
+        if (ended < 0 && errno != EINTR)
+            return -1;
+        struct timespec wait = {0, pause};
+        nanosleep(&wait, NULL);
+        pause = pause < 1000000 ? pause * 2 : pause;
+    }
+    return -1;
 }
 
 static inline int run_child(void (*body)(void *), void *argument, unsigned seconds)
 {
-    return status_of_child(start_child(body, argument, seconds));
+    return status_of_child(start_child(body, argument), seconds);
 }
 
 // What a program that ran to its end left behind; texts are cut at the size of their arrays.
@@ -55,7 +75,7 @@ static inline void read_text(int file, char *text, size_t bytes)
 }
 
 // Starts arguments[0] (a path) and waits for it. `prepare`, if not NULL, runs in the child before exec, with its output
-// already redirected. Ended by SIGALRM after `seconds`.
+// already redirected. Killed after `seconds`.
 static inline void run_program(struct finished_program *finished, char *const arguments[], void (*prepare)(void),
                                unsigned seconds)
 {
@@ -67,13 +87,12 @@ static inline void run_program(struct finished_program *finished, char *const ar
     {
         dup2(output, STDOUT_FILENO);
         dup2(errors, STDERR_FILENO);
-        alarm(seconds);
         if (prepare)
             prepare();
         execv(arguments[0], arguments);
         _exit(127);
     }
-    finished->status = status_of_child(child);
+    finished->status = status_of_child(child, seconds);
     read_text(output, finished->output, sizeof finished->output);
     read_text(errors, finished->errors, sizeof finished->errors);
 }

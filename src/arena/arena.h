@@ -187,6 +187,7 @@ private:
     void make_spare(unsigned index);
     void return_spare(unsigned index);
     void* pop_medium(Bin* bin);
+    void unmark_binned(const void* block);
     void give_medium(Span* head, void* block);
     void drain_locked();
     void count_handed_out(int64_t bytes);

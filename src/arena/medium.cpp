@@ -23,6 +23,21 @@ FASTALLOC_INLINE uint64_t bit_of(const Span* head, const void* block)
     return uint64_t{1} << number;
 }
 
+// Bits that one thread at a time changes and others read.
+void change(std::atomic<uint64_t>* bits, uint64_t set, uint64_t clear)
+{
+    bits->store((bits->load(std::memory_order_relaxed) | set) & ~clear, std::memory_order_relaxed);
+}
+
+// A block that is in its span or its owner's bin is not the program's to free.
+void refuse_double_free(const Span* head, const void* block, uint64_t bit)
+{
+    const uint64_t kept =
+        head->free_blocks.load(std::memory_order_relaxed) | head->binned.load(std::memory_order_relaxed);
+    if (FASTALLOC_UNLIKELY(kept & bit))
+        fatal_double_free(block, class_bytes(head->size_class));
+}
+
 } // namespace
 
 Allocation Arena::allocate_medium(SizeClass size_class)
@@ -34,30 +49,35 @@ Allocation Arena::allocate_medium(SizeClass size_class)
 void* Arena::pop_medium(Bin* bin)
 {
     void* const block = bin->pop(link_secret);
-    Span* const head = head_of(span_of(reinterpret_cast<uintptr_t>(block)));
-    head->binned &= ~bit_of(head, block);
+    unmark_binned(block);
     return block;
+}
+
+void Arena::unmark_binned(const void* block)
+{
+    Span* const head = head_of(span_of(reinterpret_cast<uintptr_t>(block)));
+    change(&head->binned, 0, bit_of(head, block));
 }
 
 void Arena::release_medium(Span* record, void* block)
 {
     Span* const head = head_of(record);
     const uint64_t bit = bit_of(head, block);
-    if (FASTALLOC_UNLIKELY((head->free_blocks | head->binned) & bit))
-        fatal_double_free(block, class_bytes(head->size_class));
+    refuse_double_free(head, block, bit);
     Bin& bin = bins[head->size_class];
     const uint32_t room = bin.room.load(std::memory_order_relaxed);
     if (room == 0)
         return overflow(head, block);
     bin.push(block, room, link_secret);
-    head->binned |= bit;
+    change(&head->binned, bit, 0);
 }
 
 // One block, the lowest, so that what was handed out before is used first.
 void Arena::take_medium(Span* span, Chain* chain)
 {
-    const auto number = static_cast<unsigned>(lowest_bit(span->free_blocks));
-    span->free_blocks &= span->free_blocks - 1;
+    const uint64_t free = span->free_blocks.load(std::memory_order_relaxed);
+    const auto number = static_cast<unsigned>(lowest_bit(free));
+    change(&span->free_blocks, 0, uint64_t{1} << number);
     ++span->handed_out;
     chain->zeroed = span->zeroed && number >= span->fresh;
     if (number >= span->fresh)
@@ -66,14 +86,12 @@ void Arena::take_medium(Span* span, Chain* chain)
     chain->count = 1;
 }
 
-// A block back to its span, from a bin or an inbox.
+// A block that is in no bin back to its span.
 void Arena::give_medium(Span* head, void* block)
 {
     const uint64_t bit = bit_of(head, block);
-    if (FASTALLOC_UNLIKELY(head->free_blocks & bit))
-        fatal_double_free(block, class_bytes(head->size_class));
-    head->binned &= ~bit;
-    head->free_blocks |= bit;
+    refuse_double_free(head, block, bit);
+    change(&head->free_blocks, bit, 0);
     --head->handed_out;
     count_handed_out(-static_cast<int64_t>(class_bytes(head->size_class)));
     if (head->handed_out == 0)

@@ -67,9 +67,9 @@ Span* Arena::new_span(SizeClass size_class)
         head->fresh = 0;
         head->free_list = nullptr;
     }
-    head->binned = 0;
+    head->binned.store(0, std::memory_order_relaxed);
     if (!is_small(size_class))
-        head->free_blocks = mask_of<uint64_t>(0, shape.capacity);
+        head->free_blocks.store(mask_of<uint64_t>(0, shape.capacity), std::memory_order_relaxed);
     for (unsigned offset = 0; offset < shape.slices; ++offset)
     {
         Span* record = span_at(run.slice + offset);
@@ -295,6 +295,7 @@ void Arena::return_blocks(void* first, uint32_t count)
             void* const block = first;
             first = next_of(first);
             --count;
+            unmark_binned(block);
             give_medium(head_of(span), block);
             continue;
         }

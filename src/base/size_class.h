@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT
 //
-// Size classes: 8, then multiples of 16 up to 128, then four per doubling up to 256 KiB.
+// Size classes: 8, then multiples of 16 up to 128, then four per doubling up to 256 KiB, but eight from 4 to 8 KiB, where
+// programs ask for a page and a little (a header on a database page) and 1/4 is a lot.
 //
-//   class   0    1 .. 8         9 .. 32                 33 .. 52
-//   bytes   8   16 .. 128    160, 192, 224, 256 .. 8 K   10 K, 12 K, 14 K, 16 K .. 256 K
-//           '---- small: a span is one slice ----'      '-- medium: a span is a few slices --'
+//   class   0    1 .. 8         9 .. 28                 29 .. 36            37 .. 56
+//   bytes   8   16 .. 128    160, 192, 224, 256 .. 4 K   4.5 K, 5 K .. 8 K   10 K, 12 K, 14 K, 16 K .. 256 K
+//           '---------- small: a span is one slice ----------------'        '-- medium: a span is a few slices --'
 //
-// A request gets the smallest class that holds it: at most 1/4 above 128 bytes is waste, 1/8 on average.
+// A request gets the smallest class that holds it: less than 1/4 of it is waste, 1/8 on average.
 // Every class from 16 bytes on is a multiple of 16, and spans begin at slices, so blocks are aligned to
 // 16 bytes; a class whose size is a multiple of A serves alignment A. Pure: no state, no owner.
 #pragma once
@@ -21,7 +22,7 @@ namespace fastalloc
 
 using SizeClass = uint8_t;
 
-constexpr unsigned small_class_count = 33;
+constexpr unsigned small_class_count = 37;
 constexpr unsigned medium_class_count = 20;
 constexpr unsigned class_count = small_class_count + medium_class_count;
 constexpr SizeClass no_class = 255;
@@ -43,9 +44,10 @@ constexpr uint32_t bytes_of_class(unsigned index)
         return 8;
     if (index <= 8)
         return index * 16;
-    const unsigned doubling = (index - 9) / 4;
-    const unsigned step = (index - 9) % 4;
-    return (128u << doubling) + (step + 1) * (32u << doubling);
+    if (index > 28 && index < small_class_count)
+        return 4096 + (index - 28) * 512;
+    const unsigned quarter = index <= 28 ? index - 9 : index - small_class_count + 24; // of a doubling, from 128 on
+    return (128u << (quarter / 4)) + (quarter % 4 + 1) * (32u << (quarter / 4));
 }
 
 // The fewest slices of which at most 1/8 stays unused behind the last block.

@@ -253,7 +253,12 @@ void NodeHeap::give(SliceIndex slice, unsigned count, Contents contents)
     {
         Guard guard(lock);
         if (!guard)
-            return; // a signal handler inside this heap: the slices stay taken, nothing else is lost
+        {
+            // A signal handler inside this heap: it must not wait, and loses the slices.
+            span_at(slice)->slices = count;
+            span_at(slice)->kind.store(SpanKind::lost, std::memory_order_relaxed);
+            return;
+        }
         if (contents == Contents::intact_span)
             chunk_at(slice / slices_per_chunk)->intact |= uint32_t{1} << (slice % slices_per_chunk);
         give_locked(slice, count);

@@ -138,6 +138,8 @@ void* Outside::allocate(size_t size, size_t alignment)
 
 bool Outside::release(void* block)
 {
+    if (lock.held_by_me() && !Lock::passes_now())
+        return true;
     const size_t bytes = leave(block);
     if (bytes != 0)
         pages::unmap(block, bytes);

@@ -25,7 +25,7 @@ public:
     // Zeroed memory of its own. Null if refused. Requires: alignment a power of two.
     void* allocate(size_t size, size_t alignment);
 
-    // False if no outside block begins there.
+    // False if no outside block begins there. A signal handler inside the registry must not wait: then the block is lost.
     bool release(void* block);
 
     // The usable size of the block that begins there, 0 if none does.

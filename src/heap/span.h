@@ -37,6 +37,7 @@ enum class SpanKind : uint8_t
     part,     // a slice of a medium span behind its head
     large,    // one large block
     metadata, // an arena
+    lost,     // given back by a signal handler that had interrupted the node heap
 };
 
 // A slice by its number from the window's base. 0 is a valid slice; `no_slice` is none.
@@ -60,12 +61,12 @@ struct Span
     bool listed;         // in its bin's list of partial spans
     union
     {
-        void* free_list;     // small: blocks that came back, linked
-        uint64_t free_blocks; // medium: a bit per free block
+        void* free_list;                   // small: blocks that came back, linked
+        std::atomic<uint64_t> free_blocks; // medium: a bit per free block; also read by the owner without the lock (relaxed)
     };
     SliceIndex next; // neighbours in the bin's list of partial spans
     SliceIndex previous;
-    uint64_t binned; // medium: a bit per block in the owner's bin; the attached thread only
+    std::atomic<uint64_t> binned; // medium: a bit per block in the owner's bin; written by the attached thread (relaxed)
 
     bool has_room() const
     {

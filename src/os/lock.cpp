@@ -43,7 +43,7 @@ Lock::Outcome Lock::try_lock()
     if (word_.compare_exchange_strong(expected, self))
         return Outcome::taken;
     if ((expected & ~marks) == self)
-        return forking_thread.load(std::memory_order_relaxed) == self ? Outcome::passed : Outcome::interrupted;
+        return passes_now() ? Outcome::passed : Outcome::interrupted;
     return Outcome::busy;
 }
 
@@ -101,6 +101,11 @@ void Lock::unlock_marked()
 void Lock::begin_fork()
 {
     forking_thread.store(thread_identity(), std::memory_order_relaxed);
+}
+
+bool Lock::passes_now()
+{
+    return forking_thread.load(std::memory_order_relaxed) == thread_identity();
 }
 
 void Lock::end_fork()

@@ -80,6 +80,9 @@ public:
     static void begin_fork();
     static void end_fork();
 
+    // Whether the calling thread is between them.
+    static bool passes_now();
+
 private:
     static constexpr uintptr_t waiters = 1;
     static constexpr uintptr_t marks = 3;

@@ -61,7 +61,8 @@ const char* check_owned_span(const Span* span)
     }
     if (small)
         return check_free_list(span);
-    if (static_cast<unsigned>(__builtin_popcountll(span->free_blocks)) + span->handed_out != span->capacity)
+    const uint64_t free = span->free_blocks.load(std::memory_order_relaxed);
+    if (static_cast<unsigned>(__builtin_popcountll(free)) + span->handed_out != span->capacity)
         return "a medium span has lost count of its blocks";
     return nullptr;
 }
@@ -83,6 +84,8 @@ unsigned check_slice(SliceIndex slice, Walk* walk)
         return span->slices;
     case SpanKind::metadata:
         return 1;
+    case SpanKind::lost:
+        return span->slices;
     case SpanKind::part:
         walk->broken = "a part of a span lies behind none";
         return 1;

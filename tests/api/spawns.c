@@ -61,7 +61,7 @@ static int start_by_vfork(void)
         execve("/bin/true", arguments, environ);
         _exit(127);
     }
-    return status_of_child(child);
+    return status_of_child(child, 20);
 }
 
 static int start_by_posix_spawn(void)
@@ -70,7 +70,7 @@ static int start_by_posix_spawn(void)
     pid_t child = -1;
     if (posix_spawn(&child, "/bin/true", NULL, NULL, arguments, environ) != 0)
         return -1;
-    return status_of_child(child);
+    return status_of_child(child, 20);
 }
 
 static int start_by_system(void)
