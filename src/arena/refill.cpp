@@ -19,6 +19,16 @@ void* block_at(const Span* span, uint32_t number)
 // A fresh list is never threaded further than over one page of this size, whatever the system's pages are.
 constexpr size_t fresh_page_bytes = 4096;
 
+// The block a new span begins with: the first one on another page than in neighbouring slices.
+uint16_t first_block(SliceIndex slice, SizeClass size_class)
+{
+    constexpr unsigned pages = slice_bytes / fresh_page_bytes;
+    const size_t offset = slice * 7 % pages * fresh_page_bytes;
+    const size_t bytes = class_bytes(size_class);
+    const size_t number = (offset + bytes - 1) / bytes;
+    return number < shape_of(size_class).capacity ? static_cast<uint16_t>(number) : 0;
+}
+
 // How many detached arenas a search for a partial span looks at.
 constexpr int adoption_tries = 8;
 
@@ -65,6 +75,7 @@ Span* Arena::new_span(SizeClass size_class)
     if (!run.intact || head->size_class != size_class)
     {
         head->fresh = 0;
+        head->start = is_small(size_class) ? first_block(run.slice, size_class) : 0;
         head->free_list = nullptr;
     }
     head->binned.store(0, std::memory_order_relaxed);
@@ -172,10 +183,12 @@ void Arena::take_fresh(Span* span, uint32_t wanted, Chain* chain)
 {
     const auto bytes = static_cast<uint32_t>(class_bytes(span->size_class));
     const uint32_t on_page = bytes < fresh_page_bytes ? static_cast<uint32_t>(fresh_page_bytes) / bytes : 1;
-    const uint32_t left = static_cast<uint32_t>(span->capacity - span->fresh);
+    const uint32_t number = span->next_fresh();
+    const uint32_t end = number < span->start ? span->start : span->capacity; // of the blocks in a row
+    const uint32_t left = end - number;
     uint32_t take = wanted < on_page ? wanted : on_page;
     take = take < left ? take : left;
-    char* const first = static_cast<char*>(block_at(span, span->fresh));
+    char* const first = static_cast<char*>(block_at(span, number));
     char* last = first;
     for (uint32_t step = 1; step < take; ++step, last += bytes)
         set_next(last, last + bytes);

@@ -6,8 +6,12 @@
 // slice (its *head*) describes the span; the other records of a medium span repeat owner and bin, so that
 // free finds them from any block, and how far back the head is. Blocks of a span:
 //
-//     |<- handed out before: 0 .. fresh ->|<- never handed out: fresh .. capacity ->|
+//     |<- handed out before: fresh of them ->|<- never handed out ->|
+//     ^ block number `start`, going on at block 0 behind the last one
 //     capacity >= fresh >= handed_out, and the free list holds fresh - handed_out blocks
+//
+// Spans begin at multiples of 64 KiB, which all fall into the same sets of a cache. So each hands out its blocks from another page on:
+// the few blocks in use of many spans do not push each other out.
 //
 // A block in a thread's bin, outbox or inbox counts as handed out. Medium spans have a bit per free block instead of a
 // list, and one per block in the owner's bin, so a double free is seen at the call.
@@ -57,6 +61,7 @@ struct Span
     uint16_t capacity;   // blocks
     uint16_t handed_out; // blocks
     uint16_t fresh;      // blocks handed out at least once: the cursor
+    uint16_t start;      // small: the block that was handed out first
     bool zeroed;         // blocks from the cursor on have never been written
     bool listed;         // in its bin's list of partial spans
     union
@@ -67,6 +72,13 @@ struct Span
     SliceIndex next; // neighbours in the bin's list of partial spans
     SliceIndex previous;
     std::atomic<uint64_t> binned; // medium: a bit per block in the owner's bin; written by the attached thread (relaxed)
+
+    // Small: the block behind the cursor. Requires: fresh < capacity.
+    uint32_t next_fresh() const
+    {
+        const uint32_t number = uint32_t{start} + fresh;
+        return number < capacity ? number : number - capacity;
+    }
 
     bool has_room() const
     {

@@ -184,7 +184,7 @@ void fork_storm(Phase &phase, unsigned round)
                 exchange_parcels(next_random(&random), 50, 13);
             return;
         }
-        for (int child = 0; child < 6; child++)
+        for (int child = 0; child < 6 && !requirements_unmet; child++)
         {
             uint64_t child_seed = next_random(&random);
             require(run_child(live_as_child, &child_seed, 30) == 0);

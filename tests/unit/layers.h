@@ -77,6 +77,8 @@ int status_of_child(Body body)
     const pid_t child = fork();
     if (child == 0)
     {
+        for (const int crash : {SIGSEGV, SIGBUS, SIGFPE, SIGILL})
+            signal(crash, SIG_DFL); // cmocka's handlers would report to its runner, which is not here
         alarm(25);
         body();
         _exit(0);
@@ -117,18 +119,23 @@ inline void use_settings(const char *settings)
     options_load(settings, Environment::trusted);
 }
 
-// Allows `bytes` more than this process has of what RLIMIT_AS or RLIMIT_DATA counts.
-inline void limit_growth(int resource, uint64_t bytes)
+// Bytes of this process that RLIMIT_AS or RLIMIT_DATA counts.
+inline uint64_t counted_bytes(__rlimit_resource resource)
 {
     FILE *const file = fopen("/proc/self/statm", "r");
-    unsigned long pages[6] = {}; // whole, resident, shared, text, library, data
-    require(file != nullptr && fscanf(file, "%lu %lu %lu %lu %lu %lu", &pages[0], &pages[1], &pages[2], &pages[3],
-                                      &pages[4], &pages[5]) == 6);
+    unsigned long whole = 0;
+    unsigned long data = 0;
+    require(file != nullptr && fscanf(file, "%lu %*u %*u %*u %*u %lu", &whole, &data) == 2);
     fclose(file);
-    const unsigned long used = resource == RLIMIT_AS ? pages[0] : pages[5];
-    const rlim_t limit = used * static_cast<unsigned long>(sysconf(_SC_PAGESIZE)) + bytes;
+    return (resource == RLIMIT_AS ? whole : data) * static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
+}
+
+// Allows `bytes` more than there are.
+inline void limit_growth(__rlimit_resource resource, uint64_t bytes)
+{
+    const rlim_t limit = counted_bytes(resource) + bytes;
     const rlimit limits = {limit, limit};
-    require(setrlimit(static_cast<__rlimit_resource>(resource), &limits) == 0);
+    require(setrlimit(resource, &limits) == 0);
 }
 
 // ---- numbers that are the same on every run: splitmix64 ------------------------------------------------------------
