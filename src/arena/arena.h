@@ -80,11 +80,11 @@ public:
 
     // ---- slow paths of the attached thread -------------------------------------------------------------
 
-    // A block of a class whose bin is empty, from its spare stack or from spans, which fill the bin too.
-    Allocation refill(SizeClass size_class);
+    // A block of a class whose active stack is empty: from the spare, or from spans, which fill the bin too.
+    Allocation allocate_small(SizeClass size_class);
 
-    // A block of ours that its bin has no room for.
-    void overflow(Span* record, void* block);
+    // A block of ours, of a small class, that its active stack has no room for.
+    void release_small(Span* record, void* block);
 
     // The slow twins' own bins for medium blocks: as the fast path's for small ones, and a bit per block to see double frees.
     Allocation allocate_medium(SizeClass size_class);
@@ -167,6 +167,10 @@ private:
 
     friend class ArenaGuard;
 
+    Allocation refill(SizeClass size_class);
+    void overflow(Span* record, void* block);
+    bool take_spare(unsigned index);
+    bool make_spare(unsigned index);
     const char* verify_stack(const void* block, unsigned index, uint32_t count) const;
 
     // All require the lock.
@@ -183,10 +187,7 @@ private:
     void splice(Span* span, void* first, void* last, uint32_t count);
     void return_blocks(void* first, uint32_t count);
     void return_colder(Bin* bin, uint32_t keep);
-    void take_spare(unsigned index);
-    void make_spare(unsigned index);
     void return_spare(unsigned index);
-    void* pop_medium(Bin* bin);
     void unmark_binned(const void* block);
     void give_medium(Span* head, void* block);
     void drain_locked();

@@ -5,17 +5,17 @@
 //     free --push--> [ active ] --full: becomes the spare--> [ spare ] --there is one already--> back to the spans
 //     malloc <--pop-- [ active ] <--empty: the spare becomes active-- [ spare ]
 //
-// Whole stacks change places, so nothing is walked before it leaves the bin, and a program that allocates and frees around the point
-// where a stack is full or empty does not pay for it each time.
+// Whole stacks change places, which needs no lock, so nothing is walked before it leaves the bin, and a program that allocates and frees
+// around the point where a stack is full or empty pays little for it.
 //
 // The hot part is 16 bytes: the block freed last (linked to the next, heap/link.h) and how many more may be pushed. A bin has
 // a budget, not a size: it may hold 2 x limit blocks, is charged for them (arena/budget.h), and its limit follows use.
 //
 // Invariant: the active stack holds limit - room blocks; head is null exactly if room == limit. A bin of limit 0 keeps
-// nothing: both of malloc's and free's fast ways fall out of it. Push writes the block's link before the head, so a bin
-// cut off at any instruction by a fork is a valid list.
+// nothing: both of malloc's and free's fast ways fall out of it. Push writes the block's link before the head, so a stack
+// cut off at any instruction by a fork is a valid list; a fork that cuts off stacks changing places leaves both names for one stack.
 //
-// Owner: the thread of the arena, without a lock; limit and BinBack under the arena's lock.
+// Owner: the attached thread, without a lock, of both stacks; limit and the rest of BinBack under the arena's lock.
 #pragma once
 
 #include "heap/link.h"
@@ -63,7 +63,7 @@ struct BinBack
     uint32_t seen_room;          // at the last look for unused bins, arena/budget.cpp
     void* seen_head;
     void* spare; // linked, null if there is none
-    uint32_t spare_count;
+    std::atomic<uint32_t> spare_count; // as Bin::room
 };
 
 } // namespace fastalloc

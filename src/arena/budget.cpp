@@ -38,6 +38,14 @@ uint32_t first_limit(size_t bytes)
     return bytes < wanted ? static_cast<uint32_t>(wanted / bytes) : 1;
 }
 
+uint32_t length_of(const void* block)
+{
+    uint32_t length = 0;
+    for (; block != nullptr; block = next_of(block))
+        ++length;
+    return length;
+}
+
 } // namespace
 
 uint64_t Fund::offer() const
@@ -149,30 +157,31 @@ void Arena::flush()
     handed_out_ = 0;
 }
 
-// A bin may have been cut off between its head and its room: the list is right, the room is counted anew.
+// A bin may have been cut off anywhere: its stacks are valid lists, or one under two names; their lengths are counted anew, and go
+// back to the spans. The outbox the same.
 void Arena::recover()
 {
     ArenaGuard guard(this);
     for (unsigned index = 0; index < class_count; ++index)
     {
-        uint32_t count = 0;
-        for (const void* block = bins[index].head; block != nullptr; block = next_of(block))
-            ++count;
-        // Cut between head and room a bin may hold one block more than it may: the limit follows.
-        if (count > bins[index].limit)
-        {
-            set_charged(charged_ + (count - bins[index].limit) * 2 * class_bytes(static_cast<SizeClass>(index)));
-            bins[index].limit = count;
-        }
-        bins[index].room.store(bins[index].limit - count, std::memory_order_relaxed);
+        Bin& bin = bins[index];
+        BinBack& back = backs_[index];
+        void* const spare = back.spare == bin.head ? nullptr : back.spare;
+        return_blocks(bin.head, length_of(bin.head));
+        return_blocks(spare, length_of(spare));
+        bin.head = nullptr;
+        bin.room.store(bin.limit, std::memory_order_relaxed);
+        back.spare = nullptr;
+        back.spare_count.store(0, std::memory_order_relaxed);
     }
     for (OutboxSlot& slot : outbox_)
     {
         for (void* block = slot.first; block != nullptr;)
         {
-            void* const next = next_of(block);
-            slot.owner->push_inbox(block, block, static_cast<uint32_t>(class_bytes(span_of(reinterpret_cast<uintptr_t>(block))->size_class)));
-            block = next;
+            void* const next_block = next_of(block);
+            const Span* const record = span_of(reinterpret_cast<uintptr_t>(block));
+            slot.owner->push_inbox(block, block, static_cast<uint32_t>(class_bytes(record->size_class)));
+            block = next_block;
         }
         slot = {};
     }

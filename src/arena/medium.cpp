@@ -43,14 +43,11 @@ void refuse_double_free(const Span* head, const void* block, uint64_t bit)
 Allocation Arena::allocate_medium(SizeClass size_class)
 {
     Bin& bin = bins[size_class];
-    return bin.head == nullptr ? refill(size_class) : Allocation{pop_medium(&bin), false};
-}
-
-void* Arena::pop_medium(Bin* bin)
-{
-    void* const block = bin->pop(link_secret);
+    if (bin.head == nullptr && !take_spare(size_class))
+        return refill(size_class);
+    void* const block = bin.pop(link_secret);
     unmark_binned(block);
-    return block;
+    return {block, false};
 }
 
 void Arena::unmark_binned(const void* block)
@@ -65,10 +62,9 @@ void Arena::release_medium(Span* record, void* block)
     const uint64_t bit = bit_of(head, block);
     refuse_double_free(head, block, bit);
     Bin& bin = bins[head->size_class];
-    const uint32_t room = bin.room.load(std::memory_order_relaxed);
-    if (room == 0)
+    if (bin.room.load(std::memory_order_relaxed) == 0 && !make_spare(head->size_class))
         return overflow(head, block);
-    bin.push(block, room, link_secret);
+    bin.push(block, bin.room.load(std::memory_order_relaxed), link_secret);
     change(&head->binned, bit, 0);
 }
 

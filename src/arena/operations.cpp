@@ -53,7 +53,7 @@ Allocation attached_allocate(Arena* arena, size_t size, size_t alignment)
     const SizeClass size_class = class_of(size, alignment);
     if (size_class == no_class)
         return allocate_big(arena->node, size, alignment);
-    return is_small(size_class) ? arena->refill(size_class) : arena->allocate_medium(size_class);
+    return is_small(size_class) ? arena->allocate_small(size_class) : arena->allocate_medium(size_class);
 }
 
 void attached_release(Arena* arena, void* block)
@@ -69,7 +69,7 @@ void attached_release(Arena* arena, void* block)
     else if (record->bin->head == block)
         fatal_double_free(block, class_bytes(record->size_class));
     else
-        arena->overflow(record, block);
+        arena->release_small(record, block);
 }
 
 // ---- ending: no arena any more; also the way of a thread that cannot get one ---------------------------------

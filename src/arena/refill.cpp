@@ -229,16 +229,21 @@ void Arena::gather(SizeClass size_class, uint32_t wanted, Chain* chain)
     count_handed_out(static_cast<int64_t>(chain->count * class_bytes(size_class)));
 }
 
+Allocation Arena::allocate_small(SizeClass size_class)
+{
+    Bin& bin = bins[size_class];
+    if (bin.head == nullptr && !take_spare(size_class))
+        return refill(size_class);
+    return {bin.pop(link_secret), false};
+}
+
+// Requires: both stacks are empty.
 Allocation Arena::refill(SizeClass size_class)
 {
     ArenaGuard guard(this);
     if (!guard)
         return {nullptr, false};
     Bin& bin = bins[size_class];
-    if (bin.head == nullptr)
-        take_spare(size_class);
-    if (bin.head != nullptr)
-        return {is_small(size_class) ? bin.pop(link_secret) : pop_medium(&bin), false};
     if (inbox_.load(std::memory_order_relaxed) != nullptr)
         drain_locked();
     if (bin.limit == 0 && is_small(size_class))
@@ -327,27 +332,32 @@ void Arena::return_blocks(void* first, uint32_t count)
     }
 }
 
-// The spare becomes the active stack, which is empty.
-void Arena::take_spare(unsigned index)
+// The spare becomes the active stack, which is empty. False if there is none.
+bool Arena::take_spare(unsigned index)
 {
     Bin& bin = bins[index];
     BinBack& back = backs_[index];
+    if (back.spare == nullptr)
+        return false;
     bin.head = back.spare;
-    bin.room.store(bin.limit - back.spare_count, std::memory_order_relaxed);
+    bin.room.store(bin.limit - back.spare_count.load(std::memory_order_relaxed), std::memory_order_relaxed);
     back.spare = nullptr;
-    back.spare_count = 0;
+    back.spare_count.store(0, std::memory_order_relaxed);
+    return true;
 }
 
-// The active stack becomes the spare; the blocks of the old spare, those freed longest ago, go back to their spans.
-void Arena::make_spare(unsigned index)
+// The active stack becomes the spare. False if there is one, or nothing to make one of.
+bool Arena::make_spare(unsigned index)
 {
     Bin& bin = bins[index];
     BinBack& back = backs_[index];
-    return_spare(index);
+    if (back.spare != nullptr || bin.head == nullptr)
+        return false;
     back.spare = bin.head;
-    back.spare_count = bin.count();
+    back.spare_count.store(bin.count(), std::memory_order_relaxed);
     bin.head = nullptr;
     bin.room.store(bin.limit, std::memory_order_relaxed);
+    return true;
 }
 
 void Arena::return_spare(unsigned index)
@@ -355,9 +365,9 @@ void Arena::return_spare(unsigned index)
     BinBack& back = backs_[index];
     if (back.spare == nullptr)
         return;
-    return_blocks(back.spare, back.spare_count);
+    return_blocks(back.spare, back.spare_count.load(std::memory_order_relaxed));
     back.spare = nullptr;
-    back.spare_count = 0;
+    back.spare_count.store(0, std::memory_order_relaxed);
 }
 
 // Leaves the `keep` blocks freed last in the bin.
@@ -381,6 +391,19 @@ void Arena::return_colder(Bin* bin, uint32_t keep)
     return_blocks(rest, count - keep);
 }
 
+void Arena::release_small(Span* record, void* block)
+{
+    Bin& bin = bins[record->size_class];
+    const uint32_t room = bin.room.load(std::memory_order_relaxed);
+    if (room != 0)
+        bin.push(block, room, link_secret);
+    else if (make_spare(record->size_class))
+        bin.push(block, bin.limit, link_secret);
+    else
+        overflow(record, block);
+}
+
+// Both stacks are full. The limit is raised, or the blocks of the spare, those freed longest ago, go back to their spans.
 void Arena::overflow(Span* record, void* block)
 {
     ArenaGuard guard(this);
@@ -392,18 +415,19 @@ void Arena::overflow(Span* record, void* block)
     const unsigned index = record->size_class;
     Bin& bin = bins[index];
     ++overflows_;
-    if (bin.room.load(std::memory_order_relaxed) == 0 && (bin.limit == 0 || backs_[index].spare != nullptr))
-        raise_limit(index);
+    raise_limit(index);
     if (bin.room.load(std::memory_order_relaxed) == 0)
+    {
+        return_spare(index);
         make_spare(index);
+    }
     slow_path_done();
-    const uint32_t room = bin.room.load(std::memory_order_relaxed);
-    if (room == 0)
+    if (bin.room.load(std::memory_order_relaxed) == 0)
         return_blocks(block, 1);
     else if (is_small(record->size_class))
-        bin.push(block, room, link_secret);
+        release_small(record, block);
     else
-        release_medium(record, block); // which has room now
+        release_medium(record, block);
 }
 
 } // namespace fastalloc

@@ -51,7 +51,7 @@ const char* Arena::verify_bins() const
     {
         if (const char* broken = verify_stack(bins[index].head, index, bins[index].count()))
             return broken;
-        if (const char* broken = verify_stack(backs_[index].spare, index, backs_[index].spare_count))
+        if (const char* broken = verify_stack(backs_[index].spare, index, backs_[index].spare_count.load(std::memory_order_relaxed)))
             return broken;
     }
     return nullptr;
@@ -62,7 +62,7 @@ Arena::Figures Arena::figures() const
     Figures figures{};
     for (unsigned index = 0; index < class_count; ++index)
         figures.cached_bytes +=
-            (bins[index].count() + backs_[index].spare_count) * class_bytes(static_cast<SizeClass>(index));
+            (bins[index].count() + backs_[index].spare_count.load(std::memory_order_relaxed)) * class_bytes(static_cast<SizeClass>(index));
     figures.cached_bytes += outbox_total_.load(std::memory_order_relaxed);
     const int64_t in_inbox = inbox_bytes_.load(std::memory_order_relaxed);
     figures.inbox_bytes = in_inbox > 0 ? static_cast<uint64_t>(in_inbox) : 0;

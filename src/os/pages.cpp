@@ -100,7 +100,7 @@ void *map(size_t bytes, size_t alignment)
     if (alignment <= page_bytes())
         return map_at(0, bytes, PROT_READ | PROT_WRITE, 0);
     size_t whole;
-    if (__builtin_add_overflow(bytes, alignment - page_bytes(), &whole))
+    if (__builtin_add_overflow(bytes, alignment, &whole))
         return nullptr;
     const auto start = reinterpret_cast<uintptr_t>(map_at(0, whole, PROT_READ | PROT_WRITE, MAP_NORESERVE));
     if (start == 0)
