@@ -14,7 +14,8 @@ constinit Outside outside;
 namespace
 {
 
-// From here on a mapping begins at a multiple of a huge page and asks for them: it is a sixteenth of itself.
+// From here on a mapping begins at a multiple of a huge page. A block that is asked for in this size asks for huge pages, of which
+// one is a sixteenth of it; one that has grown to it step by step keeps the small pages it has, for it is filled at its own pace.
 constexpr size_t huge_from = large_max;
 
 // A block that grows gets this share more than asked for, so that growing step by step does not move it at each step.
@@ -188,21 +189,31 @@ void* Outside::reallocate(void* block, size_t size)
         return nullptr;
     }
     enter(place, bytes);
-    advise(place, bytes);
     return place;
 }
 
+// The pages that move bring along the mapping they belonged to, which the kernel never joins to its new neighbour. So the place is
+// cut down to them and the mapping grown, for a block must be one mapping to be moved later.
 void* Outside::carry_out(uintptr_t address, size_t bytes, size_t size)
 {
-    void* block = allocate(size, 1);
-    if (block == nullptr)
+    const size_t whole = in_pages(size);
+    void* place = pages::map(whole, alignment_for(whole, 1));
+    if (place == nullptr)
         return nullptr;
-    if (pages::carry_out(address, bytes, block))
+    if (!pages::carry_out(address, bytes, place))
     {
-        advise(block, in_pages(size)); // the pages that came along brought their old advice
-        return block;
+        pages::unmap(place, whole);
+        return nullptr;
     }
-    release(block);
+    void* const rest = static_cast<char*>(place) + bytes;
+    pages::unmap(rest, whole - bytes);
+    if (pages::resize(place, bytes, whole))
+    {
+        if (enter(place, whole))
+            return place;
+        pages::unmap(rest, whole - bytes);
+    }
+    pages::move(place, bytes, reinterpret_cast<void*>(address), bytes); // back to where they were
     return nullptr;
 }
 

@@ -13,6 +13,7 @@
 #include "arena/registry.h"
 #include "base/text.h"
 #include "heap/outside.h"
+#include "heap/root.h"
 #include "os/options.h"
 #include "watch/heap_check.h"
 

@@ -192,15 +192,15 @@ void the_fullest_chunk_with_room_serves_first(void **)
         const SliceIndex a = take(31);
         const SliceIndex b = take(31);
         const SliceIndex c = take(31);
-        give(a, 20); // 21 free
-        give(b, 9);  // 10 free
-        give(c, 4);  // 5 free
+        give(a + 11, 20); // 21 free in a row
+        give(b + 22, 9);  // 10
+        give(c + 27, 4);  // 5
         require(chunk_of(take(5)) == chunk_of(c));
         require(chunk_of(take(5)) == chunk_of(b));
         require(chunk_of(take(6)) == chunk_of(a));
         require(chunk_of(take(5)) == chunk_of(b));
         require(chunk_of(take(15)) == chunk_of(a));
-        require(chunk_of(take(1)) == chunk_of(a) + 3);
+        require(chunk_of(take(1)) == chunk_of(c) + 1);
     });
 }
 
@@ -250,11 +250,12 @@ void a_commit_the_kernel_refuses_is_halved_down_to_one_chunk(void **)
     assert_alone([] {
         for (unsigned chunk = 0; chunk < 64; chunk++)
             take(slices_per_chunk);
+        const uint64_t spare = (figures().committed_bytes - figures().open_bytes) / chunk_bytes;
         limit_growth(RLIMIT_DATA, 45 * chunk_bytes);
-        unsigned more = 0;
+        uint64_t more = 0;
         while (heap.take(slices_per_chunk).slice != no_slice)
             more++;
-        require(more >= 42 && more <= 45);
+        require(more >= spare + 44 && more <= spare + 45);
         require_sound_heap();
         require(heap.take(1).slice == no_slice);
         give(slices_per_chunk, slices_per_chunk); // the first chunk that was taken
@@ -283,6 +284,7 @@ void a_run_grows_in_place_over_what_is_free(void **)
 void a_run_does_not_grow_beyond_its_region_or_what_is_committed(void **)
 {
     assert_alone([] {
+        use_settings("huge=never"); // all from the low end
         require(!take_exactly(take(32) + 32, slices_per_region));
         const SliceIndex last = take(slices_per_region - 64);
         require(last == 64);
@@ -305,7 +307,7 @@ void slices_are_zero_until_written_and_after_they_were_given_back(void **)
         const Run again = heap.take(40);
         require(again.slice == fresh.slice && !again.zeroed);
         heap.give(again.slice + 1, 39); // of the first chunk one slice stays
-        require(heap.return_everything(0) == 39 * slice_bytes + 25 * slice_bytes);
+        require(heap.return_everything(0) == (31 + slices_per_chunk) * slice_bytes);
         const Run last = heap.take(39);
         require(last.zeroed && is_zero(last.slice, 39));
         require_sound_heap();
