@@ -12,6 +12,9 @@ constinit Fund fund;
 namespace
 {
 
+// Open chunks, per byte of the fund's fixed part, above which that part is not granted.
+constexpr uint64_t pinned_per_lease = 8;
+
 uint64_t own_budget()
 {
     return options().arena_budget - outbox_bytes;
@@ -24,10 +27,24 @@ uint64_t leased_part(uint64_t charged)
     return charged > own ? charged - own : 0;
 }
 
+// What may be leased in all. Blocks in bins pin the spans they are of, in the worst case each one another; so the part that does not
+// follow live memory is granted only while all that is open is little.
+uint64_t fund_total()
+{
+    uint64_t live = 0;
+    uint64_t open = 0;
+    for_each_node_heap([&](const NodeHeap& heap) {
+        live += heap.live_bytes();
+        open += heap.open_bytes();
+    });
+    const uint64_t share = live / 1000 * options().lease_share;
+    const uint64_t least = open <= pinned_per_lease * options().lease_fund ? options().lease_fund : 0;
+    return share > least ? share : least;
+}
+
 uint64_t left_in_fund(uint64_t leased)
 {
-    const uint64_t share = live_bytes_of_all_nodes() / 1000 * options().lease_share;
-    const uint64_t total = share > options().lease_fund ? share : options().lease_fund;
+    const uint64_t total = fund_total();
     return total > leased ? total - leased : 0;
 }
 
@@ -51,6 +68,11 @@ uint32_t length_of(const void* block)
 uint64_t Fund::offer() const
 {
     return left_in_fund(leased()) / 4;
+}
+
+bool Fund::is_overdrawn() const
+{
+    return leased() > fund_total();
 }
 
 bool Fund::take(uint64_t bytes)

@@ -103,7 +103,7 @@ bool accepted(const BlockShape& shape, size_t size, size_t alignment)
     if (shape.size_class != no_class)
         return class_of(size, alignment) == shape.size_class;
     // A large or outside block of which less than half is asked for was rounded up to a slice or a page.
-    return class_of(size, alignment) == no_class && size + slice_bytes > shape.usable;
+    return class_of(size, alignment) == no_class && (size == 0 ? 1 : size) + slice_bytes > shape.usable;
 }
 
 void* reallocate(void* block, size_t size)

@@ -3,6 +3,7 @@
 // How blocks move between a thread's bins and the spans of its arena: refill, overflow, and the spans' own comings and goings.
 #include "arena/arena.h"
 
+#include "arena/budget.h"
 #include "arena/misuse.h"
 #include "arena/registry.h"
 
@@ -415,7 +416,10 @@ void Arena::overflow(Span* record, void* block)
     const unsigned index = record->size_class;
     Bin& bin = bins[index];
     ++overflows_;
-    raise_limit(index);
+    if (fund.is_overdrawn())
+        lower_limit(index, bin.limit / 2);
+    else
+        raise_limit(index);
     if (bin.room.load(std::memory_order_relaxed) == 0)
     {
         return_spare(index);

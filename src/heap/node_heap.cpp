@@ -57,13 +57,6 @@ NodeHeap& node_heap(Node node)
     return heap;
 }
 
-uint64_t live_bytes_of_all_nodes()
-{
-    uint64_t live = 0;
-    for_each_node_heap([&](const NodeHeap& heap) { live += heap.live_bytes(); });
-    return live;
-}
-
 NodeHeap& node_heap_of(SliceIndex slice)
 {
     return node_heap(window.region(slice / slices_per_region)->node);
@@ -128,9 +121,16 @@ void NodeHeap::give_part(ChunkIndex index, unsigned first, unsigned count)
         enter_bucket(index);
         return;
     }
-    --open_chunks_;
-    open_huge_chunks_ -= chunk->pages == PageKind::huge;
+    count_open(-1, chunk->pages);
     chunks_.give(index);
+}
+
+void NodeHeap::count_open(int chunks, PageKind pages)
+{
+    open_chunks_.store(open_chunks_.load(std::memory_order_relaxed) + static_cast<uint64_t>(chunks),
+                       std::memory_order_relaxed);
+    if (pages == PageKind::huge)
+        open_huge_chunks_ += static_cast<uint64_t>(chunks);
 }
 
 // Chunks in a row, open, with all slices free and in no packing list yet.
@@ -138,7 +138,7 @@ ChunkIndex NodeHeap::open_chunks(unsigned count)
 {
     const bool dense =
         count > 1 || last_opened_plus_one_ == 0 || chunk_at(last_opened_plus_one_ - 1)->free_count == 0;
-    const bool grown = (open_chunks_ + count) >= huge_share;
+    const bool grown = open_bytes() / chunk_bytes + count >= huge_share;
     const bool huge = dense && grown && options().huge == Huge::automatic;
     const size_t slack_before = chunks_.slack_chunks();
     const ChunkIndex first = chunks_.take(count, huge ? PageKind::huge : PageKind::small);
@@ -147,9 +147,8 @@ ChunkIndex NodeHeap::open_chunks(unsigned count)
     const uint64_t fresh = count - (slack_before - chunks_.slack_chunks());
     if (fresh != 0 && slack_.remembers_returns())
         slack_.taken(fresh * chunk_bytes, live_bytes(), now_ms());
-    open_chunks_ += count;
     for (unsigned offset = 0; offset < count; ++offset)
-        open_huge_chunks_ += chunk_at(first + offset)->pages == PageKind::huge;
+        count_open(1, chunk_at(first + offset)->pages);
     last_opened_plus_one_ = first + count;
     return first;
 }
@@ -228,8 +227,7 @@ bool NodeHeap::take_exactly(SliceIndex slice, unsigned count)
         if (chunk->state == ChunkState::free)
         {
             chunks_.take_one(index);
-            ++open_chunks_;
-            open_huge_chunks_ += chunk->pages == PageKind::huge;
+            count_open(1, chunk->pages);
         }
         take_part(index, first, part);
         return true;
@@ -358,7 +356,7 @@ void NodeHeap::tick()
 
 NodeHeap::Figures NodeHeap::figures() const
 {
-    return {open_chunks_ * chunk_bytes,
+    return {open_bytes(),
             open_huge_chunks_,
             chunks_.slack_chunks() * chunk_bytes,
             chunks_.committed_chunks() * chunk_bytes,
@@ -412,7 +410,7 @@ const char* NodeHeap::verify() const
     }
     if (listed != with_room)
         return "an open chunk with room is in no packing list";
-    if (open != open_chunks_ || open_huge != open_huge_chunks_ || slack != chunks_.slack_chunks())
+    if (open * chunk_bytes != open_bytes() || open_huge != open_huge_chunks_ || slack != chunks_.slack_chunks())
         return "a node heap's counts are wrong";
     return nullptr;
 }

@@ -75,6 +75,11 @@ public:
         return out > in_bins ? out - in_bins : 0;
     }
 
+    uint64_t open_bytes() const
+    {
+        return open_chunks_.load(std::memory_order_relaxed) * chunk_bytes;
+    }
+
     struct Figures
     {
         uint64_t open_bytes;
@@ -114,6 +119,7 @@ private:
     Run take_packed(unsigned slices, unsigned alignment);
     Run take_chunks(unsigned slices);
     ChunkIndex open_chunks(unsigned count);
+    void count_open(int chunks, PageKind pages);
     Run take_part(ChunkIndex index, unsigned first, unsigned count);
     void give_part(ChunkIndex index, unsigned first, unsigned count);
     void enter_bucket(ChunkIndex index);
@@ -129,7 +135,7 @@ private:
     Slack slack_;
     Bucket buckets_[slices_per_chunk]; // open chunks by the number of their free slices, 1 to 31
     uint32_t filled_buckets_ = 0;      // a bit per bucket that is not empty
-    uint64_t open_chunks_ = 0;
+    std::atomic<uint64_t> open_chunks_{0}; // written under the lock, read by arenas (relaxed)
     uint64_t open_huge_chunks_ = 0;
     ChunkIndex last_opened_plus_one_ = 0;
 };
@@ -142,8 +148,6 @@ NodeHeap& node_heap(Node node);
 // Heaps that were asked for, in the order of their numbers.
 template <typename Each>
 void for_each_node_heap(Each each);
-
-uint64_t live_bytes_of_all_nodes();
 
 // The heap that has the region of a slice.
 NodeHeap& node_heap_of(SliceIndex slice);

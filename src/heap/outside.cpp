@@ -32,10 +32,10 @@ void advise(void* block, size_t bytes)
         pages::advise_huge(reinterpret_cast<uintptr_t>(block), bytes);
 }
 
-// `size` in whole pages, 0 if that is more than an address space.
+// `size` in whole pages, at least one; 0 if that is more than an address space.
 size_t in_pages(size_t size)
 {
-    return round_up(size, pages::page_bytes());
+    return round_up(size == 0 ? 1 : size, pages::page_bytes());
 }
 
 } // namespace

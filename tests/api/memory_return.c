@@ -56,6 +56,9 @@ static void free_all_and_look(void *argument)
     for (size_t index = 0; index < count; index++)
         free(blocks[index]);
     free(blocks);
+    // In no order: the few blocks in the thread's bins then pin as many chunks, and only a trim looks for what is free in those.
+    if (it->order == shuffled)
+        malloc_trim(0);
     size_t kept = growth(before, resident_bytes());
     require(kept < kept_at_most);
     if (kept >= kept_at_most)

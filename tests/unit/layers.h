@@ -30,7 +30,9 @@
 #include <source_location>
 #include <sys/resource.h>
 #include <sys/wait.h>
+#include <thread>
 #include <unistd.h>
+#include <vector>
 
 extern "C" {
 #include <cmocka.h>
@@ -181,6 +183,29 @@ inline void release_block(void *block)
         release_slow(block);
 }
 
+inline std::vector<void *> allocate_blocks(size_t count, size_t size)
+{
+    std::vector<void *> blocks;
+    for (size_t number = 0; number < count; number++)
+    {
+        blocks.push_back(allocate_block(size));
+        require(blocks.back() != nullptr);
+    }
+    return blocks;
+}
+
+inline void release_blocks(const std::vector<void *> &blocks)
+{
+    for (void *block : blocks)
+        release_block(block);
+}
+
+template <typename Body>
+void in_thread(Body body)
+{
+    std::thread(body).join();
+}
+
 inline Span *record_of(const void *block)
 {
     return span_of(reinterpret_cast<uintptr_t>(block));
@@ -189,6 +214,12 @@ inline Span *record_of(const void *block)
 inline Arena *owner_of(const void *block)
 {
     return record_of(block)->owner.load(std::memory_order_relaxed);
+}
+
+inline Arena::Figures figures_of(Arena *arena)
+{
+    const Guard guard(arena->lock);
+    return arena->figures();
 }
 
 // First and last eight bytes say whose the block is; blocks below 16 bytes only what fits.

@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: MIT
+//
+// Claims about what registry.h does for fork and for signal handlers: a call that meets locks of its own thread does not
+// wait, and the child of a fork goes on with the arenas of threads it does not have, wherever they stood.
+#include <atomic>
+#include <cerrno>
+#include <latch>
+#include <pthread.h>
+#include <thread>
+#include <vector>
+
+#include "layers.h"
+
+using namespace fastalloc_test;
+
+namespace
+{
+
+constexpr size_t kib = kibibyte;
+
+// What the library's constructor does.
+void hook_fork()
+{
+    pthread_atfork([] { registry.fork_prepare(); }, [] { registry.fork_parent(); }, [] { registry.fork_child(); });
+}
+
+// A signal handler that interrupted a call finds this thread's own locks taken.
+void a_call_that_meets_its_own_locks_fails_or_defers(void **)
+{
+    assert_alone([] {
+        const std::vector<void *> blocks = allocate_blocks(1000, 32);
+        void *const medium = allocate_block(20 * kib);
+        require(registry.lock_all());
+        errno = 0;
+        require(allocate_slow(900) == nullptr && errno == ENOMEM);
+        require(allocate_slow(20 * kib) == nullptr && allocate_slow(300 * kib) == nullptr);
+        release_blocks(blocks);
+        release_block(medium);
+        Arena *const mine = thread_words.self;
+        require(mine->lock.held_by_me() && mine->figures().inbox_bytes >= 20 * kib);
+        require(!registry.lock_all()); // what check_heap calls busy
+        registry.unlock_all();
+        registry.tidy();
+        require(figures_of(mine).inbox_bytes == 0);
+        require_whole_heap();
+    });
+}
+
+void the_child_of_a_fork_goes_on_with_the_arenas_of_both(void **)
+{
+    assert_alone([] {
+        hook_fork();
+        std::latch filled(1), done(1);
+        const std::vector<void *> mine = allocate_blocks(50, 64);
+        std::vector<void *> others;
+        std::thread thread([&] {
+            others = allocate_blocks(1000, 64);
+            release_blocks(allocate_blocks(200, 640)); // some stay in its bins
+            release_block(mine.front());               // and one in its outbox
+            filled.count_down();
+            done.wait();
+            release_blocks(others);
+        });
+        filled.wait();
+        const int status = status_of_child([&] {
+            require_whole_heap();
+            require(registry.detached_count() == 1 && thread_words.self->attached);
+            release_blocks(others);
+            registry.tidy();
+            require(registry.detached_count() == 1);
+            require_whole_heap();
+            release_blocks(allocate_blocks(1000, 640));
+            thread_words.self->flush();
+            registry.tidy();
+            require_whole_heap();
+            require(node_heap(0).handed_out == (mine.size() - 1) * 64);
+        });
+        require(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+        require_whole_heap();
+        done.count_down();
+        thread.join();
+        require_whole_heap();
+    });
+}
+
+// Its bins still have blocks of its spans: a span that changed hands before these are back would meet them later.
+void spans_of_a_thread_lost_in_a_fork_are_adopted_safely(void **)
+{
+    assert_alone([] {
+        hook_fork();
+        allocate_block(8);
+        std::latch filled(1), done(1);
+        std::thread thread([&] {
+            std::vector<void *> blocks = allocate_blocks(20, kib);
+            release_block(blocks.back());
+            filled.count_down();
+            done.wait();
+        });
+        filled.wait();
+        const int status = status_of_child([] {
+            const std::vector<void *> blocks = allocate_blocks(60, kib);
+            registry.tidy();
+            require_whole_heap();
+            release_blocks(blocks);
+            registry.tidy();
+            require_whole_heap();
+        });
+        done.count_down();
+        thread.join();
+        require(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    });
+}
+
+// Whatever the threads are at when the child is made, it finds a whole heap.
+void forks_in_the_middle_of_everything_leave_whole_heaps(void **)
+{
+    assert_alone([] {
+        hook_fork();
+        std::atomic<bool> stop{false};
+        std::atomic<void *> shared{nullptr};
+        std::vector<std::thread> threads;
+        for (uint64_t seed = 1; seed <= 2; seed++)
+            threads.emplace_back([&, seed] {
+                Random random{seed};
+                while (!stop.load(std::memory_order_relaxed))
+                {
+                    std::vector<void *> blocks = allocate_blocks(random.below(30) + 1, random.size(14));
+                    void *const swapped = shared.exchange(blocks.back());
+                    blocks.pop_back();
+                    if (swapped != nullptr)
+                        blocks.push_back(swapped);
+                    release_blocks(blocks);
+                }
+            });
+        for (unsigned round = 0; round < 30; round++)
+        {
+            const int status = status_of_child([] {
+                const std::vector<void *> blocks = allocate_blocks(100, 50);
+                registry.tidy();
+                require_whole_heap();
+                release_blocks(blocks);
+            });
+            require(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+        }
+        stop = true;
+        for (std::thread &thread : threads)
+            thread.join();
+        require_whole_heap();
+    });
+}
+
+} // namespace
+
+int main()
+{
+    const CMUnitTest tests[] = {
+        cmocka_unit_test(a_call_that_meets_its_own_locks_fails_or_defers),
+        cmocka_unit_test(the_child_of_a_fork_goes_on_with_the_arenas_of_both),
+        cmocka_unit_test(spans_of_a_thread_lost_in_a_fork_are_adopted_safely),
+        cmocka_unit_test(forks_in_the_middle_of_everything_leave_whole_heaps),
+    };
+    return cmocka_run_group_tests_name("fork", tests, nullptr, nullptr);
+}
