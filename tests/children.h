@@ -24,8 +24,8 @@ static inline pid_t start_child(void (*body)(void *), void *argument)
     return child;
 }
 
-// The wait status of a child, -1 if there is none. One that has not ended after `seconds` is killed. The parent keeps the
-// time: a child may hang before fork has returned in it.
+// The wait status of a child, -1 if there is none. One that has not ended after `seconds` is killed. The parent keeps
+// the time: a child may hang before fork has returned in it.
 static inline int status_of_child(pid_t child, unsigned seconds)
 {
     int status = -1;

@@ -60,6 +60,18 @@ static inline struct parcel *exchange_parcel(struct shelf *shelf, size_t slot, s
     return __atomic_exchange_n(&shelf->slots[slot % shelf->count], parcel, __ATOMIC_ACQ_REL);
 }
 
+// Makes parcels, mostly below 2^max_shift bytes, and opens those it gets for them on the shelf.
+static inline void exchange_parcels(struct shelf *shelf, uint64_t random, int parcels, unsigned max_shift)
+{
+    for (int made = 0; made < parcels; made++)
+    {
+        const size_t size = random_size(&random, next_random(&random) % 128 ? max_shift : max_shift + 7);
+        struct parcel *parcel = make_parcel(size, random);
+        require(parcel != NULL);
+        open_parcel(exchange_parcel(shelf, next_random(&random), parcel));
+    }
+}
+
 static inline void clear_shelf(struct shelf *shelf)
 {
     for (size_t slot = 0; slot < shelf->count; slot++)

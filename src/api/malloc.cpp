@@ -2,6 +2,7 @@
 //
 // malloc's family under the names of libc, and each once more with the prefix fastalloc_. What they promise stands in fastalloc.h.
 #include "api/names.h"
+#include "api/process.h"
 #include "api/sized.h"
 #include "arena/allocate.h"
 #include "os/pages.h"
@@ -13,6 +14,8 @@ using namespace fastalloc;
 
 namespace
 {
+
+__attribute__((used)) void (*const with_malloc)() = fastalloc_process_starts;
 
 // Its own function, so that malloc and calloc share one fast path. No frame: everything else is a tail call.
 FASTALLOC_INLINE void* allocate_any(size_t size)

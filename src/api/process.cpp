@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
-//
-// What happens once per process: the settings, the question whose malloc the program uses, the fork handlers. The allocator
-// works without any of it having run: other libraries' constructors may come first.
+#include "api/process.h"
+
 #include "api/names.h"
 #include "arena/allocate.h"
 #include "arena/foreign.h"
@@ -26,12 +25,12 @@ bool ask_whose_malloc()
     return programs == nullptr || programs == reinterpret_cast<void*>(&fastalloc_malloc);
 }
 
-__attribute__((constructor)) void start()
+} // namespace
+
+__attribute__((constructor)) void fastalloc::fastalloc_process_starts()
 {
     load_options_once();
     program_malloc_is_ours = ask_whose_malloc();
     // Registered early, so run last before a fork and first after it: other handlers may allocate.
     pthread_atfork([] { registry.fork_prepare(); }, [] { registry.fork_parent(); }, [] { registry.fork_child(); });
 }
-
-} // namespace

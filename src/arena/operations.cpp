@@ -109,6 +109,8 @@ Allocation empty_allocate(Arena* empty, size_t size, size_t alignment)
 {
     if (Arena* const arena = come_home())
         return attached_allocate(arena, size, alignment);
+    if (class_of(size, alignment) == no_class)
+        return allocate_big(topology::current_node(), size, alignment); // needs no arena
     const bool never = thread_words.free_arena.load(std::memory_order_relaxed) != empty;
     return never ? ending_allocate(empty, size, alignment) : Allocation{nullptr, false};
 }

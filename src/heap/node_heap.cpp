@@ -146,7 +146,7 @@ ChunkIndex NodeHeap::open_chunks(unsigned count)
         return no_chunk;
     const uint64_t fresh = count - (slack_before - chunks_.slack_chunks());
     if (fresh != 0 && slack_.remembers_returns())
-        slack_.taken(fresh * chunk_bytes, live_bytes(), now_ms());
+        slack_.taken(fresh * chunk_bytes, live_bytes() + count * chunk_bytes, now_ms());
     for (unsigned offset = 0; offset < count; ++offset)
         count_open(1, chunk_at(first + offset)->pages);
     last_opened_plus_one_ = first + count;

@@ -6,6 +6,8 @@
 #include "os/options.h"
 #include "os/pages.h"
 
+#include <cstring>
+
 namespace fastalloc
 {
 
@@ -213,7 +215,13 @@ void* Outside::carry_out(uintptr_t address, size_t bytes, size_t size)
             return place;
         pages::unmap(rest, whole - bytes);
     }
-    pages::move(place, bytes, reinterpret_cast<void*>(address), bytes); // back to where they were
+    // Back to where they were; the old range is still committed, so copying at least cannot fail.
+    void* const origin = reinterpret_cast<void*>(address);
+    if (!pages::move(place, bytes, origin, bytes))
+    {
+        memcpy(origin, place, bytes);
+        pages::unmap(place, bytes);
+    }
     return nullptr;
 }
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 //
 // forks.c - fork at any moment of a program whose other threads allocate and hand blocks over. The child, which has one
-// thread, allocates and frees its own and its parent's blocks, forks again, starts threads. A child that hangs is killed
-// and counts as a failure.
+// thread, allocates and frees its own and its parent's blocks, forks again, starts threads. A child that hangs is
+// killed and counts as a failure.
 #include <stdatomic.h>
 
 #include "../support.h"
@@ -21,13 +21,8 @@ static atomic_int stop;
 
 static void *hand_over(void *argument)
 {
-    uint64_t random = (uint64_t)(uintptr_t)argument;
-    while (!atomic_load_explicit(&stop, memory_order_relaxed))
-    {
-        size_t size = random_size(&random, next_random(&random) % 64 ? 12 : 19);
-        struct parcel *parcel = make_parcel(size, random);
-        open_parcel(exchange_parcel(&shelf, next_random(&random), parcel));
-    }
+    for (uint64_t random = (uint64_t)(uintptr_t)argument; !atomic_load(&stop); next_random(&random))
+        exchange_parcels(&shelf, random, 20, 12);
     return NULL;
 }
 
@@ -53,9 +48,7 @@ static void stop_busy_threads(void)
 
 static void *allocate_some(void *argument)
 {
-    uint64_t random = (uint64_t)(uintptr_t)argument;
-    for (int step = 0; step < 200; step++)
-        open_parcel(exchange_parcel(&shelf, next_random(&random), make_parcel(random_size(&random, 13), random)));
+    exchange_parcels(&shelf, (uint64_t)(uintptr_t)argument, 200, 13);
     return NULL;
 }
 

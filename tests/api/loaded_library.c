@@ -2,8 +2,8 @@
 //
 // loaded_library.c - a program that is neither linked with libfastalloc nor preloaded loads, from a running thread, a
 // library that is. malloc stays libc's; the allocator serves the library, in threads that ran before it was loaded as
-// well as in later ones, and passes libc's blocks on to libc. The arguments are the paths of helpers/user_library.c, built,
-// and of libfastalloc.
+// well as in later ones, and passes libc's blocks on to libc. The arguments are the paths of helpers/user_library.c,
+// built, and of libfastalloc.
 #include <dlfcn.h>
 #include <limits.h>
 #include <semaphore.h>

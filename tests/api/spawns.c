@@ -23,9 +23,8 @@ static atomic_int stop;
 
 static void *hand_over(void *argument)
 {
-    uint64_t random = (uint64_t)(uintptr_t)argument;
-    while (!atomic_load_explicit(&stop, memory_order_relaxed))
-        open_parcel(exchange_parcel(&shelf, next_random(&random), make_parcel(random_size(&random, 14), random)));
+    for (uint64_t random = (uint64_t)(uintptr_t)argument; !atomic_load(&stop); next_random(&random))
+        exchange_parcels(&shelf, random, 20, 12);
     return NULL;
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// start.c - starting: the window lies elsewhere in each process, a program starts whatever descriptors and limits it was
-// given, and FASTALLOC_CONF is obeyed or complained of in one line. The program starts itself with an argument; main()
+// start.c - starting: the window lies elsewhere in each process, a program starts whatever descriptors and limits it
+// was given, and FASTALLOC_CONF is obeyed or complained of in one line. The program starts itself with an argument; main()
 // then does what that names.
 #include <sys/resource.h>
 

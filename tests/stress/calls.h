@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// calls.h - a block of any size from any call that allocates, and any call that may free it. Used by stress.cpp; include
-// after support.h.
+// calls.h - a block of any size from any call that allocates, and any call that may free it. Used by stress.cpp;
+// include after support.h.
 #ifndef TESTS_STRESS_CALLS_H
 #define TESTS_STRESS_CALLS_H
 

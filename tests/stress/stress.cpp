@@ -3,10 +3,10 @@
 // stress.cpp - everything at once, for as long as wanted, from a seed: `stress [SEED [SECONDS]]`. Without a
 // seed, or with 0, it draws one.
 //
-// Six phases share the time. A phase runs rounds; in a round each thread draws all its decisions from (seed, phase, round,
-// thread), so a seed that failed makes the same calls again; only how threads meet differs. Every block is filled and
-// verified by whoever frees it. After each phase all blocks are freed, the heap must be whole and its figures sane. Writes
-// TAP; the seed comes first, and again after a failure.
+// Six phases share the time. A phase runs rounds; in a round each thread draws all its decisions from (seed, phase,
+// round, thread), so a seed that failed makes the same calls again; only how threads meet differs. Every block is
+// filled and verified by whoever frees it. After each phase all blocks are freed, the heap must be whole and its
+// figures sane. Writes TAP; the seed comes first, and again after a failure.
 #include <atomic>
 #include <memory>
 #include <new>
@@ -56,18 +56,6 @@ void in_crowd(Body body)
         threads[index] = std::thread(body, index);
     for (std::thread &thread : threads)
         thread.join();
-}
-
-// Exchanges parcels of sizes of all orders on the common shelf.
-void exchange_parcels(uint64_t random, int steps, unsigned max_shift)
-{
-    for (int step = 0; step < steps; step++)
-    {
-        const size_t size = random_size(&random, next_random(&random) % 256 ? max_shift : max_shift + 7);
-        parcel *made = make_parcel(size, random);
-        require(made != nullptr);
-        open_parcel(exchange_parcel(&common, next_random(&random), made));
-    }
 }
 
 // ---- the phases: each function is one round ----------------------------------------------------------------------
@@ -155,9 +143,9 @@ void come_and_go(Phase &phase, unsigned round)
         for (int generation = 0; generation < 12; generation++)
         {
             const uint64_t child_seed = next_random(&random);
-            std::thread child(exchange_parcels, child_seed, 60, 12u);
+            std::thread child(exchange_parcels, &common, child_seed, 60, 12u);
             if (generation % 3)
-                exchange_parcels(next_random(&random), 40, 12);
+                exchange_parcels(&common, next_random(&random), 40, 12);
             child.join();
         }
     });
@@ -169,9 +157,9 @@ void fork_storm(Phase &phase, unsigned round)
     static const auto live_as_child = [](void *argument) {
         clear_shelf(&common);
         const uint64_t random = *static_cast<uint64_t *>(argument);
-        exchange_parcels(random, 100, 12);
+        exchange_parcels(&common, random, 100, 12);
         if (random % 8 == 0)
-            std::thread(exchange_parcels, random, 50, 12u).join();
+            std::thread(exchange_parcels, &common, random, 50, 12u).join();
         clear_shelf(&common);
         require_whole_heap();
     };
@@ -181,7 +169,7 @@ void fork_storm(Phase &phase, unsigned round)
         if (thread >= 2)
         {
             while (forking.load(std::memory_order_relaxed))
-                exchange_parcels(next_random(&random), 50, 13);
+                exchange_parcels(&common, next_random(&random), 50, 13);
             return;
         }
         for (int child = 0; child < 6 && !requirements_unmet; child++)
@@ -201,7 +189,7 @@ void watch(Phase &phase, unsigned round)
         uint64_t random = phase.seed(round, thread);
         if (thread != 0)
         {
-            exchange_parcels(random, 4000, 13);
+            exchange_parcels(&common, random, 4000, 13);
             working--;
             return;
         }
@@ -222,7 +210,7 @@ void watch(Phase &phase, unsigned round)
             default:
                 break;
             }
-            exchange_parcels(next_random(&random), 20, 13);
+            exchange_parcels(&common, next_random(&random), 20, 13);
         }
     });
 }

@@ -73,7 +73,7 @@ void sizes_no_address_space_holds_are_refused(void **)
 {
     assert_alone([] {
         errno = ERANGE;
-        for (const size_t size : {size_t{0}, SIZE_MAX, SIZE_MAX - 4096, size_t{1} << 62})
+        for (const size_t size : {SIZE_MAX, SIZE_MAX - 4096, size_t{1} << 62})
             require(outside.allocate(size, 16) == nullptr);
         require(outside.allocate(mib, size_t{1} << 62) == nullptr);
         char *const memory = static_cast<char *>(outside.allocate(mib, 16));

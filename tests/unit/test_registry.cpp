@@ -9,6 +9,9 @@
 
 #include "layers.h"
 
+// libc's malloc also where a sanitizer has its own.
+extern "C" void *__libc_malloc(size_t size);
+
 using namespace fastalloc_test;
 
 namespace
@@ -40,7 +43,7 @@ void a_foreign_block_in_front_of_all_others_attaches_nothing(void **)
 {
     assert_alone([] {
         use_settings("foreign=libc");
-        release_block(malloc(100));
+        release_block(__libc_malloc(100));
         release_block(nullptr);
         require(thread_words.self == nullptr && registry.first() == nullptr);
     });

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// user_library.c - a library that links libfastalloc, for a program that does not: in that program malloc is libc's, and
-// the library uses the allocator under its own names.
+// user_library.c - a library that links libfastalloc, for a program that does not: in that program malloc is libc's,
+// and the library uses the allocator under its own names.
 #include <fastalloc.h>
 
 #include <string.h>
