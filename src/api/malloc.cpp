@@ -61,10 +61,8 @@ FASTALLOC_EXPORT void* calloc(size_t count, size_t size) noexcept
     if (FASTALLOC_UNLIKELY(multiply_overflows(count, size, &bytes)))
         return out_of_memory();
     if (FASTALLOC_LIKELY(bytes <= small_max))
-    {
-        void* const block = allocate_any(bytes);
-        return FASTALLOC_UNLIKELY(block == nullptr) ? nullptr : memset(block, 0, bytes);
-    }
+        if (void* const block = allocate_fast(bytes))
+            return memset(block, 0, bytes);
     const Allocation allocation = allocate(bytes, default_alignment);
     if (FASTALLOC_UNLIKELY(allocation.block == nullptr))
         return out_of_memory();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// Medium blocks, 10 to 256 KiB: bins like those of small blocks, but only the slow twins push and pop them, and they keep two bits per
+// Medium blocks, 20 to 256 KiB: bins like those of small blocks, but only the slow twins push and pop them, and they keep two bits per
 // block in the span's record: free (in the span) and binned (in the owner's bin). So a double free is seen at the call.
 // Their bins begin with limit 0 and live on leases. The binned bit follows the push and the pop: a thread that a fork cuts off
 // in between leaves a block whose double free is not seen, or one that nobody has.

@@ -195,6 +195,8 @@ void Arena::take_fresh(Span* span, uint32_t wanted, Chain* chain)
         set_next(last, last + bytes);
     if (take > 1 || chain->first != nullptr)
         set_next(last, chain->first);
+    else
+        chain->zeroed = span->zeroed;
     chain->first = first;
     chain->count += take;
     span->fresh = static_cast<uint16_t>(span->fresh + take);

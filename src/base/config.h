@@ -32,7 +32,7 @@ constexpr unsigned chunks_per_region = 1u << (region_shift - chunk_shift);
 
 // Blocks by size: small ones share a slice, medium ones a few slices, a large one has a run of slices
 // of its own, and above that a block lies outside the window in a mapping of its own.
-constexpr size_t small_max = 8 * kibibyte;
+constexpr size_t small_max = 16 * kibibyte;
 constexpr size_t medium_max = 256 * kibibyte;
 constexpr size_t large_max = 32 * mebibyte;
 

@@ -3,9 +3,9 @@
 // Size classes: 8, then multiples of 16 up to 128, then four per doubling up to 256 KiB, but eight from 4 to 8 KiB, where
 // programs ask for a page and a little (a header on a database page) and 1/4 is a lot.
 //
-//   class   0    1 .. 8         9 .. 28                 29 .. 36            37 .. 56
-//   bytes   8   16 .. 128    160, 192, 224, 256 .. 4 K   4.5 K, 5 K .. 8 K   10 K, 12 K, 14 K, 16 K .. 256 K
-//           '---------- small: a span is one slice ----------------'        '-- medium: a span is a few slices --'
+//   class   0    1 .. 8         9 .. 28                 29 .. 36            37 .. 40        41 .. 56
+//   bytes   8   16 .. 128    160, 192, 224, 256 .. 4 K   4.5 K, 5 K .. 8 K   10 K .. 16 K   20 K, 24 K .. 256 K
+//           '---------------- small: a span is one slice -------------------------'        '- medium: a few -'
 //
 // A request gets the smallest class that holds it: less than 1/4 of it is waste, 1/8 on average.
 // Every class from 16 bytes on is a multiple of 16, and spans begin at slices, so blocks are aligned to
@@ -22,8 +22,8 @@ namespace fastalloc
 
 using SizeClass = uint8_t;
 
-constexpr unsigned small_class_count = 37;
-constexpr unsigned medium_class_count = 20;
+constexpr unsigned small_class_count = 41;
+constexpr unsigned medium_class_count = 16;
 constexpr unsigned class_count = small_class_count + medium_class_count;
 constexpr SizeClass no_class = 255;
 
@@ -47,9 +47,9 @@ constexpr uint32_t bytes_of_class(unsigned index)
         return 8;
     if (index <= 8)
         return index * 16;
-    if (index > 28 && index < small_class_count)
+    if (index > 28 && index <= 36)
         return 4096 + (index - 28) * 512;
-    const unsigned quarter = index <= 28 ? index - 9 : index - small_class_count + 24; // of a doubling, from 128 on
+    const unsigned quarter = index <= 28 ? index - 9 : index - 13; // of a doubling, from 128 on
     return (128u << (quarter / 4)) + (quarter % 4 + 1) * (32u << (quarter / 4));
 }
 
@@ -129,7 +129,7 @@ constexpr SizeClass medium_class_of(size_t size)
     // The doubling that holds `size`, then the quarter of it, rounded up.
     const unsigned doubling = 63u - static_cast<unsigned>(__builtin_clzll(size - 1));
     const size_t quarter = ((size - 1) >> (doubling - 2)) & 3;
-    return static_cast<SizeClass>(small_class_count + (doubling - 13) * 4 + quarter);
+    return static_cast<SizeClass>(small_class_count + (doubling - 14) * 4 + quarter);
 }
 
 // Requires: size <= medium_max.
@@ -158,7 +158,7 @@ constexpr bool is_small(SizeClass size_class)
 }
 
 static_assert(class_bytes(small_class_count - 1) == small_max);
-static_assert(class_bytes(small_class_count) == 10 * kibibyte && medium_class_of(small_max + 1) == small_class_count);
+static_assert(class_bytes(small_class_count) == 20 * kibibyte && medium_class_of(small_max + 1) == small_class_count);
 static_assert(class_bytes(class_count - 1) == medium_max && medium_class_of(medium_max) == class_count - 1);
 
 } // namespace fastalloc

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 //
 // memory_return.c - memory that no block uses goes back to the system at the call that frees it, or, where cached
-// blocks lie scattered, at malloc_trim; what is kept is bounded by a few MiB and a share of what is live. Each case runs in a
-// child of its own: memory that is wanted again within a second of being given back is, rightly, kept longer.
+// blocks lie scattered, at malloc_trim; what is kept is bounded by a few MiB and a share of what is live. Each case
+// runs in a child of its own: memory that is wanted again within a second of being given back is, rightly, kept longer.
 #include "../support.h"
 
 #include "../children.h"
@@ -56,8 +56,8 @@ static void free_all_and_look(void *argument)
     for (size_t index = 0; index < count; index++)
         free(blocks[index]);
     free(blocks);
-    // In no order: the few blocks in the thread's bins then pin as many chunks, and only a trim looks for what is free in
-    // those.
+    // In no order: the few blocks in the thread's bins then pin as many chunks, and only a trim looks for what is free
+    // in those.
     if (it->order == shuffled)
         malloc_trim(0);
     size_t kept = growth(before, resident_bytes());

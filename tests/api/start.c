@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 //
 // start.c - starting: the window lies elsewhere in each process, a program starts whatever descriptors and limits it
-// was given, and FASTALLOC_CONF is obeyed or complained of in one line. The program starts itself with an argument; main()
-// then does what that names.
+// was given, and FASTALLOC_CONF is obeyed or complained of in one line. The program starts itself with an argument;
+// main() then does what that names.
 #include <sys/resource.h>
 
 #include "../support.h"
