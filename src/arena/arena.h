@@ -93,8 +93,17 @@ public:
     // A block of another arena: into the outbox, or on to its owner's inbox.
     void release_remote(Arena* owner, Span* record, void* block);
 
-    // Everything private back to the spans and to other owners, all leases given back.
+    // Everything private back to the spans and to other owners, all leases given back. Also for a thread that has the lock of an
+    // arena nobody is attached to.
     void flush();
+
+    // At the end of a thread: as flush(), but bins that need no lease may stay filled for the next thread.
+    enum class Bins
+    {
+        emptied,
+        kept,
+    };
+    Bins hand_over(Bins wanted);
 
     // ---- for any thread --------------------------------------------------------------------------------
 
@@ -108,8 +117,9 @@ public:
     void drain_if_full();
     void drain();
 
-    // After a fork in the child, before its first use by anybody: the private part is what its thread left behind.
-    void recover();
+    // The private part of an arena that nobody is attached to but whose bins are filled, or whose thread did not survive a fork: back to
+    // the spans. Requires: lock held.
+    void settle();
 
     // The first broken invariant of what is not private, or null. Requires: lock held.
     const char* verify() const;
@@ -151,7 +161,8 @@ public:
     std::atomic<bool> attached{false};
     bool is_common;                 // serves threads without an arena, never adopted
     bool purge_wanted = false;
-    bool abandoned = false;         // its thread did not survive a fork: recover() before use
+    bool abandoned = false;         // its thread did not survive a fork: settle() before use
+    bool warm = false;              // nobody is attached, its bins are filled: settle() before a span is adopted. Its lock's
     uint8_t exit_rounds = 0;        // times the key's destructor has run for this thread
     ThreadWords* words = nullptr;   // of the attached thread
     Arena* next_detached = nullptr;
@@ -192,6 +203,8 @@ private:
     void give_medium(Span* head, void* block);
     void drain_locked();
     void count_handed_out(int64_t bytes);
+    void flush_locked();
+    void recover_locked();
     bool flush_slot(OutboxSlot* slot);
 
     // arena/budget.cpp

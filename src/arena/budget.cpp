@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "arena/budget.h"
 
-#include "arena/arena.h"
+#include "arena/registry.h"
 #include "os/options.h"
 
 namespace fastalloc
@@ -168,8 +168,38 @@ void Arena::count_handed_out(int64_t bytes)
 void Arena::flush()
 {
     ArenaGuard guard(this);
+    if (guard)
+        flush_locked();
+}
+
+Arena::Bins Arena::hand_over(Bins wanted)
+{
+    ArenaGuard guard(this);
     if (!guard)
-        return;
+        return Bins::kept;
+    if (wanted == Bins::emptied || charged_ > own_budget())
+    {
+        flush_locked();
+        return Bins::emptied;
+    }
+    for (OutboxSlot& slot : outbox_)
+        flush_slot(&slot);
+    return Bins::kept;
+}
+
+void Arena::settle()
+{
+    if (abandoned)
+        recover_locked();
+    if (warm)
+        flush_locked();
+    registry.count_warm(warm, -1);
+    abandoned = false;
+    warm = false;
+}
+
+void Arena::flush_locked()
+{
     for (OutboxSlot& slot : outbox_)
         flush_slot(&slot);
     for (unsigned index = 0; index < class_count; ++index)
@@ -181,9 +211,8 @@ void Arena::flush()
 
 // A bin may have been cut off anywhere: its stacks are valid lists, or one under two names; their lengths are counted anew, and go
 // back to the spans. The outbox the same.
-void Arena::recover()
+void Arena::recover_locked()
 {
-    ArenaGuard guard(this);
     for (unsigned index = 0; index < class_count; ++index)
     {
         Bin& bin = bins[index];
@@ -208,7 +237,6 @@ void Arena::recover()
         slot = {};
     }
     outbox_total_.store(0, std::memory_order_relaxed);
-    abandoned = false;
 }
 
 } // namespace fastalloc

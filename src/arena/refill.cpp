@@ -127,9 +127,10 @@ Span* Arena::adopt_span(SizeClass size_class)
         if (other == this || other->attached.load(std::memory_order_relaxed) || other->node != node)
             continue;
         Guard guard(other->lock, Guard::Try{});
-        // Nobody can attach to it while its lock is ours. What a fork left behind still has blocks of its spans in its bins.
-        if (!guard || other->attached.load(std::memory_order_relaxed) || other->abandoned)
+        // Nobody can attach to it while its lock is ours.
+        if (!guard || other->attached.load(std::memory_order_relaxed))
             continue;
+        other->settle(); // blocks in its bins must not belong to a span that goes
         const SliceIndex slice = other->backs_[size_class].partial_plus_one - 1;
         if (slice == no_slice)
             continue;

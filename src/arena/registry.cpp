@@ -21,8 +21,14 @@ namespace
 
 #if defined(__SANITIZE_THREAD__)
 // ThreadSanitizer lets go of a thread in the last round, before the destructors of later keys run.
+// Arenas that may wait for their next thread with filled bins, at most one budget each.
+constexpr int warm_max = 16;
+
 constexpr uint8_t exit_rounds_max = PTHREAD_DESTRUCTOR_ITERATIONS - 2;
 #else
+// Arenas that may wait for their next thread with filled bins, at most one budget each.
+constexpr int warm_max = 16;
+
 constexpr uint8_t exit_rounds_max = PTHREAD_DESTRUCTOR_ITERATIONS - 1;
 #endif
 
@@ -135,9 +141,11 @@ Arena* Registry::attach()
         {
             Guard arena_guard(arena->lock); // an adopter that holds it has seen the arena detached
             arena->attached.store(true, std::memory_order_relaxed);
+            if (arena->abandoned)
+                arena->settle();
+            count_warm(arena->warm, -1);
+            arena->warm = false;
         }
-        if (arena->abandoned)
-            arena->recover();
         arena->words = &thread_words;
         arena->exit_rounds = 0;
         arena->purge_wanted = false;
@@ -164,7 +172,9 @@ void Registry::thread_exits(Arena* arena)
 
 void Registry::detach(Arena* arena)
 {
-    arena->flush();
+    // Read without the lock: a few more or less than warm_max do not matter.
+    const bool room = warm_count_.load(std::memory_order_relaxed) < warm_max;
+    const Arena::Bins bins = arena->hand_over(room ? Arena::Bins::kept : Arena::Bins::emptied);
     Guard guard(lock);
     look_at(&thread_words, &ending_arena);
     thread_words.self = nullptr;
@@ -172,6 +182,8 @@ void Registry::detach(Arena* arena)
     {
         Guard arena_guard(arena->lock);
         arena->attached.store(false, std::memory_order_relaxed);
+        arena->warm = bins == Arena::Bins::kept;
+        count_warm(arena->warm, 1);
     }
     put_detached(arena);
 }
@@ -218,9 +230,11 @@ void Registry::tidy()
             return;
         if (arena->attached.load(std::memory_order_relaxed))
             continue;
-        if (arena->abandoned)
-            arena->recover();
-        arena->flush();
+        {
+            ArenaGuard arena_guard(arena);
+            arena->settle();
+        }
+        arena->drain();
     }
 }
 

@@ -48,6 +48,13 @@ public:
         return detached_count_.load(std::memory_order_relaxed);
     }
 
+    // An arena becomes warm or stops being it.
+    void count_warm(bool concerned, int change)
+    {
+        if (concerned)
+            warm_count_.fetch_add(change, std::memory_order_relaxed);
+    }
+
     struct Figures
     {
         uint64_t arenas;
@@ -79,6 +86,7 @@ private:
     Arena* last_ = nullptr;
     Arena* detached_ = nullptr; // the one detached last first: its memory is the warmest
     std::atomic<unsigned> detached_count_{0};
+    std::atomic<int> warm_count_{0}; // of warm arenas; each changes under its own lock
     bool key_made_ = false;
     bool key_refused_ = false;
     unsigned key_ = 0; // pthread_key_t

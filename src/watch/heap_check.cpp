@@ -135,8 +135,8 @@ void check_everything(Walk* walk)
     {
         walk->where = reinterpret_cast<uintptr_t>(arena);
         walk->broken = arena->verify();
-        const bool settled = arena->words == nullptr && !arena->abandoned;
-        if (walk->broken == nullptr && (settled || arena == thread_words.self))
+        const bool quiet = arena->words == nullptr && !arena->abandoned;
+        if (walk->broken == nullptr && (quiet || arena == thread_words.self))
             walk->broken = arena->verify_bins();
         counted += arena->figures().handed_out_pending;
     }

@@ -15,14 +15,14 @@ using namespace fastalloc_test;
 namespace
 {
 
-constexpr size_t kib = kibibyte;
+constexpr size_t size = 20 * kibibyte; // medium, and three to a span
 
 // A whole span's worth of blocks.
-std::vector<void *> fill_span(size_t size)
+std::vector<void *> fill_span(size_t bytes)
 {
     std::vector<void *> blocks;
-    for (unsigned number = 0; number < shape_of(class_of(size)).capacity; number++)
-        blocks.push_back(allocate_block(size));
+    for (unsigned number = 0; number < shape_of(class_of(bytes)).capacity; number++)
+        blocks.push_back(allocate_block(bytes));
     return blocks;
 }
 
@@ -61,11 +61,11 @@ void a_block_said_to_be_zero_is(void **)
         std::vector<void *> kept;
         for (unsigned round = 0; round < 400; round++)
         {
-            const size_t size = small_max + 1 + random.below(medium_max - small_max);
-            const Allocation allocation = allocate(size, default_alignment);
+            const size_t any_size = small_max + 1 + random.below(medium_max - small_max);
+            const Allocation allocation = allocate(any_size, default_alignment);
             said += allocation.zeroed;
-            require(!allocation.zeroed || memcmp(allocation.block, zeros.data(), size) == 0);
-            memset(allocation.block, 0x77, size);
+            require(!allocation.zeroed || memcmp(allocation.block, zeros.data(), any_size) == 0);
+            memset(allocation.block, 0x77, any_size);
             kept.push_back(allocation.block);
             std::swap(kept.back(), kept[random.below(kept.size())]);
             if (kept.size() > 20)
@@ -83,26 +83,26 @@ void a_block_said_to_be_zero_is(void **)
 
 void a_second_free_dies_wherever_the_block_went(void **)
 {
-    const char *const reason = "double free of a block of 12.0 KiB";
+    const char *const reason = "double free of a block of 20.0 KiB";
     assert_dies(reason, [] { // in the bin, on top
-        void *const block = fill_span(12 * kib).front();
+        void *const block = fill_span(size).front();
         release_block(block);
         release_block(block);
     });
     assert_dies(reason, [] { // in the bin, below others
-        const std::vector<void *> blocks = fill_span(12 * kib);
+        const std::vector<void *> blocks = fill_span(size);
         release_block(blocks[0]);
         release_block(blocks[1]);
         release_block(blocks[0]);
     });
     assert_dies(reason, [] { // in its span
-        const std::vector<void *> blocks = fill_span(12 * kib);
+        const std::vector<void *> blocks = fill_span(size);
         release_block(blocks[0]);
         thread_words.self->flush();
         release_block(blocks[0]);
     });
     assert_dies(reason, [] { // in an inbox once and then in its span
-        const std::vector<void *> blocks = fill_span(12 * kib);
+        const std::vector<void *> blocks = fill_span(size);
         std::thread([&] { release_block(blocks[0]); }).join();
         release_block(blocks[0]);
         thread_words.self->flush();
@@ -111,12 +111,12 @@ void a_second_free_dies_wherever_the_block_went(void **)
 
 void a_free_of_a_pointer_inside_a_block_dies(void **)
 {
-    assert_dies("points into a block of 12.0 KiB", [] {
-        char *const block = static_cast<char *>(fill_span(12 * kib)[3]);
+    assert_dies("points into a block of 20.0 KiB", [] {
+        char *const block = static_cast<char *>(fill_span(size)[1]);
         release_block(block + 64);
     });
-    assert_dies("points into a block of 12.0 KiB", [] { // from another thread
-        char *const block = static_cast<char *>(fill_span(12 * kib)[3]);
+    assert_dies("points into a block of 20.0 KiB", [] { // from another thread
+        char *const block = static_cast<char *>(fill_span(size)[1]);
         std::thread([=] { release_block(block + 64); }).join();
         thread_words.self->flush();
     });
@@ -127,7 +127,6 @@ void a_free_of_a_pointer_inside_a_block_dies(void **)
 void frees_by_two_threads_at_once_lose_no_block(void **)
 {
     assert_alone([] {
-        constexpr size_t size = 12 * kib;
         constexpr unsigned burst = inbox_bound / size + 2;
         void *passed[burst];
         std::atomic<unsigned> full{0}; // 2: no more
