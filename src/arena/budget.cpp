@@ -191,7 +191,7 @@ void Arena::settle()
 {
     if (abandoned)
         recover_locked();
-    if (warm)
+    if (abandoned || warm)
         flush_locked();
     registry.count_warm(warm, -1);
     abandoned = false;

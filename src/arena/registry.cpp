@@ -19,18 +19,11 @@ constinit Registry registry;
 namespace
 {
 
-#if defined(__SANITIZE_THREAD__)
+// Arenas that may wait for their next thread with filled bins, at most one budget each.
+constexpr int warm_max = 16;
+
 // ThreadSanitizer lets go of a thread in the last round, before the destructors of later keys run.
-// Arenas that may wait for their next thread with filled bins, at most one budget each.
-constexpr int warm_max = 16;
-
-constexpr uint8_t exit_rounds_max = PTHREAD_DESTRUCTOR_ITERATIONS - 2;
-#else
-// Arenas that may wait for their next thread with filled bins, at most one budget each.
-constexpr int warm_max = 16;
-
-constexpr uint8_t exit_rounds_max = PTHREAD_DESTRUCTOR_ITERATIONS - 1;
-#endif
+constexpr uint8_t exit_rounds_max = PTHREAD_DESTRUCTOR_ITERATIONS - (thread_sanitizer ? 2 : 1);
 
 bool on_main_thread()
 {

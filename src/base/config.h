@@ -14,6 +14,12 @@
 namespace fastalloc
 {
 
+#if defined(__SANITIZE_THREAD__)
+constexpr bool thread_sanitizer = true;
+#else
+constexpr bool thread_sanitizer = false;
+#endif
+
 constexpr size_t kibibyte = 1024;
 constexpr size_t mebibyte = 1024 * kibibyte;
 constexpr size_t gibibyte = 1024 * mebibyte;

@@ -72,7 +72,8 @@ bool Window::place()
         random = scramble(random + 1);
         return round_down(lowest_base + random % base_range, chunk_bytes);
     };
-    for (size_t bytes = largest; bytes >= window_min_bytes; bytes /= 4)
+    const bool limited = pages::address_space_is_limited();
+    for (size_t bytes = largest; bytes >= window_min_bytes && !limited; bytes /= 4)
         if (reserve_at(somewhere(), bytes))
             break;
     for (int attempt = 0; bytes_ == 0 && attempt < placements; ++attempt)

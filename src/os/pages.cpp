@@ -9,6 +9,7 @@
 #include <linux/mman.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/sysinfo.h>
 
 #ifndef MREMAP_DONTUNMAP
@@ -154,6 +155,13 @@ void advise_small(uintptr_t address, size_t bytes)
 {
     KeepErrno keep;
     madvise(address_of(address), bytes, MADV_NOHUGEPAGE);
+}
+
+bool address_space_is_limited()
+{
+    KeepErrno keep;
+    rlimit limit;
+    return getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY;
 }
 
 uint64_t machine_bytes()

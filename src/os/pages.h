@@ -61,6 +61,9 @@ bool carry_out(uintptr_t from, size_t bytes, void *to);
 void advise_huge(uintptr_t address, size_t bytes);
 void advise_small(uintptr_t address, size_t bytes);
 
+// Whether address space is limited (RLIMIT_AS): then reserving it would use up what the program may map.
+bool address_space_is_limited();
+
 // Highest memory the machine has, 0 if unknown.
 uint64_t machine_bytes();
 

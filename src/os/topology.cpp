@@ -40,6 +40,16 @@ bool has_memory(const Machine &machine, unsigned node)
     return node < node_limit && (machine.memory[node / word_bits] >> (node % word_bits) & 1);
 }
 
+// A process that was given a memory policy (numactl, a job scheduler) is left to it.
+bool has_policy()
+{
+    const int saved_errno = errno;
+    int mode = MPOL_DEFAULT;
+    const bool asked = injected == nullptr && syscall(SYS_get_mempolicy, &mode, nullptr, 0, nullptr, 0) == 0;
+    errno = saved_errno;
+    return asked && mode != MPOL_DEFAULT;
+}
+
 Machine read_machine()
 {
     Machine machine{};
@@ -57,7 +67,7 @@ Machine read_machine()
             machine.first = static_cast<Node>(node);
             ++nodes;
         }
-    machine.several = nodes > 1;
+    machine.several = nodes > 1 && !has_policy();
     return machine;
 }
 

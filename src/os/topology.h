@@ -23,7 +23,7 @@ namespace topology
 // The node of the CPU this thread runs on, as one that has memory.
 Node current_node();
 
-// Whether there is more than one node with memory.
+// Whether there is more than one node with memory, and no memory policy of the process that says which to use.
 bool has_several_nodes();
 
 // Asks that pages of the range come from `node` when they are first touched. A preference: the kernel takes another

@@ -150,7 +150,7 @@ def main():
     table = [line.split() for line in report.output_of([lister]).splitlines()]
     messages = messages_of(sources)
     if not messages:
-        report.finish([f"no message that ends the process was found in {sources}"], "", "Has the code another form now?")
+        report.finish([f"{sources}: no message that ends the process was found"], "", "Has the code another form now?")
 
     faults, functions = faults_of_functions(
         functions_page.name, functions_text, header.read_text(encoding="utf-8"), links

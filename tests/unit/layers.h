@@ -71,6 +71,15 @@ inline void require_whole_heap(std::source_location where = std::source_location
     require(state == HeapState::whole, where);
 }
 
+// For tests that take slices without making anything of them, of which a heap check would complain.
+inline void require_sound_chunks(std::source_location where = std::source_location::current())
+{
+    for_each_node_heap([&](NodeHeap &heap) {
+        const Guard guard(heap.lock);
+        require_sound(heap.verify(), where);
+    });
+}
+
 // ---- children ------------------------------------------------------------------------------------------------------
 
 // How a child ended that ran `body`; it is stopped if it takes too long.
@@ -216,10 +225,26 @@ inline Arena *owner_of(const void *block)
     return record_of(block)->owner.load(std::memory_order_relaxed);
 }
 
+inline NodeHeap::Figures figures_of(NodeHeap &heap)
+{
+    const Guard guard(heap.lock);
+    return heap.figures();
+}
+
 inline Arena::Figures figures_of(Arena *arena)
 {
     const Guard guard(arena->lock);
     return arena->figures();
+}
+
+// Bytes of all blocks of spans and of large blocks that are not back where they came from.
+inline uint64_t handed_out_bytes()
+{
+    int64_t bytes = 0;
+    for_each_node_heap([&](const NodeHeap &heap) { bytes += static_cast<int64_t>(heap.handed_out.load()); });
+    for (Arena *arena = registry.first(); arena != nullptr; arena = arena->next_arena)
+        bytes += figures_of(arena).handed_out_pending;
+    return static_cast<uint64_t>(bytes);
 }
 
 // First and last eight bytes say whose the block is; blocks below 16 bytes only what fits.

@@ -16,12 +16,6 @@ namespace
 
 constexpr size_t kib = kibibyte;
 
-uint64_t open_bytes()
-{
-    const Guard guard(node_heap(0).lock);
-    return node_heap(0).figures().open_bytes;
-}
-
 void shuffle(std::vector<void *> &blocks, Random &random)
 {
     for (size_t number = blocks.size(); number > 1; number--)
@@ -164,7 +158,7 @@ void a_span_that_empties_goes_back_to_nobody(void **)
                 require(span->owner == nullptr && span->kind == SpanKind::free);
         }
         require_whole_heap();
-        require(node_heap(0).handed_out == 0 && open_bytes() == chunk_bytes); // in which the arena is
+        require(node_heap(0).handed_out == 0 && figures_of(node_heap(0)).open_bytes == chunk_bytes); // in which the arena is
     });
 }
 
@@ -181,7 +175,7 @@ void a_span_taken_again_serves_all_its_blocks_once(void **)
             for (size_t number = 0; number < blocks.size(); number++)
                 require(is_stamped(blocks[number], size, number));
             require_whole_heap();
-            require(open_bytes() == chunk_bytes);
+            require(figures_of(node_heap(0)).open_bytes == chunk_bytes);
             release_blocks(blocks);
             thread_words.self->flush();
             require_whole_heap();
@@ -275,9 +269,8 @@ void a_pointer_that_is_none_of_ours_dies(void **)
     assert_dies("not a block of this allocator", [] { // behind the first slice of a large block
         release_block(static_cast<char *>(allocate_block(mebibyte)) + slice_bytes);
     });
-    assert_dies("points into a block of 1.0 MiB", [] {
-        release_block(static_cast<char *>(allocate_block(mebibyte)) + 16);
-    });
+    assert_dies("points into a block of 1.0 MiB",
+                [] { release_block(static_cast<char *>(allocate_block(mebibyte)) + 16); });
 }
 
 void a_freed_block_that_was_written_to_is_noticed_on_its_way_back(void **)

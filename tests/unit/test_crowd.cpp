@@ -173,7 +173,7 @@ void a_crowd_leaves_a_whole_and_empty_heap(void **)
         require(gather_statistics(&stats));
         require(stats.live_bytes == 0 && stats.cached_bytes == 0 && stats.inbox_bytes == 0 && stats.lease_bytes == 0);
         require(stats.outside_blocks == 0 && stats.slack_bytes == 0);
-        require(node_heap(0).handed_out == 0 && node_heap(0).charged == 0 && fund.leased() == 0);
+        require(handed_out_bytes() == 0 && node_heap(0).charged == 0 && fund.leased() == 0);
         // The arenas are all that is left.
         require(stats.open_bytes <= stats.arenas * chunk_bytes);
     });

@@ -2,6 +2,8 @@
 //
 // Claims about what registry.h does for fork and for signal handlers: a call that meets locks of its own thread does not
 // wait, and the child of a fork goes on with the arenas of threads it does not have, wherever they stood.
+#include "arena/budget.h"
+
 #include <atomic>
 #include <cerrno>
 #include <latch>
@@ -73,13 +75,38 @@ void the_child_of_a_fork_goes_on_with_the_arenas_of_both(void **)
             thread_words.self->flush();
             registry.tidy();
             require_whole_heap();
-            require(node_heap(0).handed_out == (mine.size() - 1) * 64);
+            require(handed_out_bytes() == (mine.size() - 1) * 64);
         });
         require(WIFEXITED(status) && WEXITSTATUS(status) == 0);
         require_whole_heap();
         done.count_down();
         thread.join();
         require_whole_heap();
+    });
+}
+
+void leases_of_threads_lost_in_a_fork_come_back(void **)
+{
+    assert_alone([] {
+        hook_fork();
+        allocate_block(8);
+        std::latch filled(1), done(1);
+        std::thread thread([&] {
+            for (unsigned round = 0; round < 20; round++)
+                release_blocks(allocate_blocks(5000, 64));
+            filled.count_down();
+            done.wait();
+        });
+        filled.wait();
+        require(fund.leased() > 0);
+        const int status = status_of_child([] {
+            registry.tidy();
+            require(fund.leased() == 0 && handed_out_bytes() < kib);
+            require_whole_heap();
+        });
+        done.count_down();
+        thread.join();
+        require(WIFEXITED(status) && WEXITSTATUS(status) == 0);
     });
 }
 
@@ -160,6 +187,7 @@ int main()
     const CMUnitTest tests[] = {
         cmocka_unit_test(a_call_that_meets_its_own_locks_fails_or_defers),
         cmocka_unit_test(the_child_of_a_fork_goes_on_with_the_arenas_of_both),
+        cmocka_unit_test(leases_of_threads_lost_in_a_fork_come_back),
         cmocka_unit_test(spans_of_a_thread_lost_in_a_fork_are_adopted_safely),
         cmocka_unit_test(forks_in_the_middle_of_everything_leave_whole_heaps),
     };

@@ -103,7 +103,7 @@ void a_second_free_dies_wherever_the_block_went(void **)
     });
     assert_dies(reason, [] { // in an inbox once and then in its span
         const std::vector<void *> blocks = fill_span(size);
-        std::thread([&] { release_block(blocks[0]); }).join();
+        in_thread([&] { release_block(blocks[0]); });
         release_block(blocks[0]);
         thread_words.self->flush();
     });
@@ -117,7 +117,7 @@ void a_free_of_a_pointer_inside_a_block_dies(void **)
     });
     assert_dies("points into a block of 20.0 KiB", [] { // from another thread
         char *const block = static_cast<char *>(fill_span(size)[1]);
-        std::thread([=] { release_block(block + 64); }).join();
+        in_thread([=] { release_block(block + 64); });
         thread_words.self->flush();
     });
 }

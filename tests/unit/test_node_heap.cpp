@@ -29,30 +29,18 @@ struct Held
     unsigned count;
 };
 
-NodeHeap::Figures figures()
-{
-    const Guard guard(heap.lock);
-    return heap.figures();
-}
-
-void require_sound_heap(std::source_location where = std::source_location::current())
-{
-    const Guard guard(heap.lock);
-    require_sound(heap.verify(), where);
-}
-
 SliceIndex take(unsigned slices, unsigned alignment = 1)
 {
     const Run run = heap.take(slices, alignment);
     require(run.slice != no_slice && run.slice % alignment == 0);
-    require_sound_heap();
+    require_sound_chunks();
     return run.slice;
 }
 
 void give(SliceIndex slice, unsigned count)
 {
     heap.give(slice, count);
-    require_sound_heap();
+    require_sound_chunks();
 }
 
 bool take_exactly(SliceIndex slice, unsigned count)
@@ -95,7 +83,8 @@ struct Model
 
     void mark(SliceIndex slice, unsigned count)
     {
-        require(node_heap_of(slice).node() == 0 && slice / slices_per_region == (slice + count - 1) / slices_per_region);
+        require(node_heap_of(slice).node() == 0 &&
+                slice / slices_per_region == (slice + count - 1) / slices_per_region);
         for (unsigned offset = 0; offset < count; offset++)
         {
             require(!taken[slice + offset]);
@@ -175,14 +164,14 @@ void random_runs_never_overlap_and_leave_a_sound_heap(void **)
                     model.grow_some();
                 else
                     model.give_some(choice < 9);
-                require_sound_heap();
+                require_sound_chunks();
                 if (round % 500 == 499)
                     heap.return_everything(0);
             }
             while (!model.held.empty())
                 model.give_some(true);
-            require_sound_heap();
-            require(figures().open_bytes == 0);
+            require_sound_chunks();
+            require(figures_of(heap).open_bytes == 0);
         });
 }
 
@@ -209,12 +198,12 @@ void an_emptied_chunk_is_free_again_and_taken_before_a_new_one(void **)
     assert_alone([] {
         const SliceIndex a = take(20);
         const SliceIndex b = take(20);
-        const uint64_t committed = figures().committed_bytes;
-        require(figures().open_bytes == 2 * chunk_bytes && figures().slack_bytes == 0);
+        const uint64_t committed = figures_of(heap).committed_bytes;
+        require(figures_of(heap).open_bytes == 2 * chunk_bytes && figures_of(heap).slack_bytes == 0);
         give(a, 20);
-        require(figures().open_bytes == chunk_bytes && figures().slack_bytes == chunk_bytes);
+        require(figures_of(heap).open_bytes == chunk_bytes && figures_of(heap).slack_bytes == chunk_bytes);
         require(chunk_of(take(32)) == chunk_of(a));
-        require(figures().committed_bytes == committed && figures().slack_bytes == 0);
+        require(figures_of(heap).committed_bytes == committed && figures_of(heap).slack_bytes == 0);
         give(b, 20);
     });
 }
@@ -229,40 +218,6 @@ void what_a_long_run_leaves_of_its_last_chunk_is_packed(void **)
     });
 }
 
-void commits_double_from_one_chunk_to_32(void **)
-{
-    assert_alone([] {
-        std::vector<uint64_t> sizes;
-        for (unsigned chunk = 0; chunk < 150; chunk++)
-        {
-            take(slices_per_chunk);
-            const uint64_t chunks = figures().committed_bytes / chunk_bytes;
-            if (sizes.empty() || sizes.back() != chunks)
-                sizes.push_back(chunks);
-        }
-        const uint64_t small[] = {1, 2, 4, 8, 16, 32, 64, 96, 128, 160};
-        require(std::equal(sizes.begin(), sizes.end(), small, small + 10));
-    });
-}
-
-void a_commit_the_kernel_refuses_is_halved_down_to_one_chunk(void **)
-{
-    assert_alone([] {
-        for (unsigned chunk = 0; chunk < 64; chunk++)
-            take(slices_per_chunk);
-        const uint64_t spare = (figures().committed_bytes - figures().open_bytes) / chunk_bytes;
-        limit_growth(RLIMIT_DATA, 45 * chunk_bytes);
-        uint64_t more = 0;
-        while (heap.take(slices_per_chunk).slice != no_slice)
-            more++;
-        require(more >= spare + 44 && more <= spare + 45);
-        require_sound_heap();
-        require(heap.take(1).slice == no_slice);
-        give(slices_per_chunk, slices_per_chunk); // the first chunk that was taken
-        require(take(1) == slices_per_chunk);
-    });
-}
-
 void a_run_grows_in_place_over_what_is_free(void **)
 {
     assert_alone([] {
@@ -272,12 +227,12 @@ void a_run_grows_in_place_over_what_is_free(void **)
         require(!take_exactly(a + 40, 1));
         give(behind, 20);
         require(take_exactly(a + 40, 20));
-        require_sound_heap();
+        require_sound_chunks();
         give(a + 32, 28); // the second chunk is free as a whole
         require(take_exactly(a + 32, 28));
-        require_sound_heap();
+        require_sound_chunks();
         give(a, 60);
-        require(figures().open_bytes == 0);
+        require(figures_of(heap).open_bytes == 0);
     });
 }
 
@@ -310,7 +265,7 @@ void slices_are_zero_until_written_and_after_they_were_given_back(void **)
         require(heap.return_everything(0) == (31 + slices_per_chunk) * slice_bytes);
         const Run last = heap.take(39);
         require(last.zeroed && is_zero(last.slice, 39));
-        require_sound_heap();
+        require_sound_chunks();
     });
 }
 
@@ -331,89 +286,8 @@ void an_intact_span_is_told_once_and_only_if_untouched(void **)
         heap.return_everything(0);
         const Run run = heap.take(1);
         require(run.slice == slice && run.zeroed && !run.intact);
-        require_sound_heap();
+        require_sound_chunks();
     });
-}
-
-// ---- what is kept --------------------------------------------------------------------------------------------------
-
-void slack_never_stays_above_its_bound(void **)
-{
-    assert_alone([] {
-        use_settings("slack=4M,slack_share=12.5%");
-        Random random{5};
-        std::vector<Held> held;
-        for (unsigned round = 0; round < 3000; round++)
-        {
-            if (held.empty() || random.below(100) < (round / 300 % 2 == 0 ? 60u : 40u))
-            {
-                const unsigned count = 1 + static_cast<unsigned>(random.below(300));
-                held.push_back({heap.take(count).slice, count});
-                heap.handed_out += count * slice_bytes; // what a block of this size is counted as
-            }
-            else
-            {
-                std::swap(held.back(), held[random.below(held.size())]);
-                heap.handed_out -= held.back().count * slice_bytes;
-                heap.give(held.back().slice, held.back().count);
-                held.pop_back();
-                const NodeHeap::Figures now = figures();
-                const uint64_t share = heap.live_bytes() / 1000 * 125;
-                require(now.slack_bytes <= std::max(4 * mib, share) + now.demand_bytes);
-            }
-        }
-        require_sound_heap();
-        require(figures().returned_bytes > 0);
-    });
-}
-
-void without_slack_everything_free_goes_back_at_once(void **)
-{
-    assert_alone([] {
-        use_settings("slack=0,slack_share=0%");
-        const SliceIndex run = take(100);
-        write_each(run, 100);
-        give(run, 100);
-        require(figures().slack_bytes == 0 && figures().returned_bytes == 4 * chunk_bytes);
-        require(heap.take(100).zeroed);
-    });
-}
-
-void memory_wanted_again_at_once_is_kept_the_next_time(void **)
-{
-    assert_alone([] {
-        use_settings("slack=0,slack_share=0%");
-        for (unsigned wave = 0; wave < 3; wave++)
-        {
-            const SliceIndex run = take(320);
-            heap.handed_out += 320 * slice_bytes;
-            require(figures().demand_bytes == (wave == 0 ? 0 : 10 * chunk_bytes));
-            heap.handed_out -= 320 * slice_bytes;
-            give(run, 320);
-            require(figures().returned_bytes == 10 * chunk_bytes); // by the first wave only
-        }
-        require(figures().slack_bytes == 10 * chunk_bytes);
-        require(heap.return_slack(3 * chunk_bytes) == 7 * chunk_bytes);
-        require(figures().slack_bytes == 3 * chunk_bytes);
-    });
-}
-
-void huge_pages_are_asked_for_from_32_mib_on_and_only_if_wanted(void **)
-{
-    for (const char *setting : {"huge=auto", "huge=never"})
-        assert_alone([setting] {
-            use_settings(setting);
-            std::vector<SliceIndex> chunks;
-            for (unsigned chunk = 0; chunk < 40; chunk++)
-                chunks.push_back(take(slices_per_chunk));
-            const bool wanted = options().huge == Huge::automatic;
-            require(figures().huge_chunks == (wanted ? 40u - 15 : 0));
-            // Huge ones come from the other end of the region.
-            require((chunk_of(chunks.back()) > chunks_per_region / 2) == wanted);
-            for (const SliceIndex chunk : chunks)
-                give(chunk, slices_per_chunk);
-            require(figures().huge_chunks == 0);
-        });
 }
 
 } // namespace
@@ -425,16 +299,10 @@ int main()
         cmocka_unit_test(the_fullest_chunk_with_room_serves_first),
         cmocka_unit_test(an_emptied_chunk_is_free_again_and_taken_before_a_new_one),
         cmocka_unit_test(what_a_long_run_leaves_of_its_last_chunk_is_packed),
-        cmocka_unit_test(commits_double_from_one_chunk_to_32),
-        cmocka_unit_test(a_commit_the_kernel_refuses_is_halved_down_to_one_chunk),
         cmocka_unit_test(a_run_grows_in_place_over_what_is_free),
         cmocka_unit_test(a_run_does_not_grow_beyond_its_region_or_what_is_committed),
         cmocka_unit_test(slices_are_zero_until_written_and_after_they_were_given_back),
         cmocka_unit_test(an_intact_span_is_told_once_and_only_if_untouched),
-        cmocka_unit_test(slack_never_stays_above_its_bound),
-        cmocka_unit_test(without_slack_everything_free_goes_back_at_once),
-        cmocka_unit_test(memory_wanted_again_at_once_is_kept_the_next_time),
-        cmocka_unit_test(huge_pages_are_asked_for_from_32_mib_on_and_only_if_wanted),
     };
     return cmocka_run_group_tests_name("node_heap", tests, make_heap, nullptr);
 }

@@ -244,7 +244,8 @@ int main()
 {
     const CMUnitTest tests[] = {
         cmocka_unit_test_teardown(the_page_size_is_the_machines_unless_a_test_pretends, back_to_the_machines_page),
-        cmocka_unit_test_teardown(a_mapping_is_aligned_and_zero_and_costs_no_more_than_itself, back_to_the_machines_page),
+        cmocka_unit_test_teardown(a_mapping_is_aligned_and_zero_and_costs_no_more_than_itself,
+                                  back_to_the_machines_page),
         cmocka_unit_test(a_mapping_that_no_address_space_holds_is_refused_and_errno_kept),
         cmocka_unit_test(a_reservation_is_committed_piece_by_piece),
         cmocka_unit_test_teardown(a_discarded_page_is_zero_and_its_neighbours_are_whole, back_to_the_machines_page),

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 //
-// Claims about arena/registry.h: threads come and go, their arenas are taken over, a purge reaches them, and each node has
-// arenas of its own.
+// Claims about arena/registry.h: threads come and go, their arenas are taken over whole or span by span, and who is nearly
+// gone is served to the end.
+#include <atomic>
 #include <latch>
 #include <pthread.h>
 #include <thread>
@@ -58,7 +59,7 @@ void a_detached_arena_is_taken_whole_by_the_next_thread(void **)
             left = allocate_blocks(100, 100);
             first = thread_words.self;
         });
-        require(!first->attached && registry.detached_count() == 1 && figures_of(first).cached_bytes == 0);
+        require(!first->attached && registry.detached_count() == 1);
         require_whole_heap();
         in_thread([&] {
             void *const block = allocate_block(100);
@@ -67,6 +68,67 @@ void a_detached_arena_is_taken_whole_by_the_next_thread(void **)
             require(registry.detached_count() == 0);
         });
         require_whole_heap();
+    });
+}
+
+// What lies in its bins costs the next thread no slow path, and others too little to fetch it.
+void a_detached_arena_stays_filled_within_its_budget_until_it_is_tidied(void **)
+{
+    assert_alone([] {
+        Arena *first = nullptr;
+        void *freed = nullptr;
+        in_thread([&] {
+            freed = allocate_block(100);
+            release_block(freed);
+            first = thread_words.self;
+        });
+        require(first->warm && figures_of(first).cached_bytes > 0);
+        require_whole_heap();
+        in_thread([&] {
+            allocate_block(2000); // attaches
+            require(!first->warm && allocate_fast(100) == freed);
+            release_block(freed);
+        });
+        require(first->warm);
+        registry.tidy();
+        require(!first->warm && figures_of(first).cached_bytes == 0);
+        require_whole_heap();
+        in_thread([] {
+            for (unsigned round = 0; round < 20; round++)
+                release_blocks(allocate_blocks(5000, 64));
+        });
+        require(!first->warm && figures_of(first).cached_bytes == 0); // more than its budget: on leases
+        require_whole_heap();
+    });
+}
+
+void at_most_16_arenas_stay_filled(void **)
+{
+    assert_alone([] {
+        constexpr unsigned count = 20;
+        std::latch all_here(count);
+        std::atomic<unsigned> ended{0}; // one after the other
+        std::vector<std::thread> threads;
+        for (unsigned number = 0; number < count; number++)
+            threads.emplace_back([&, number] {
+                release_block(allocate_block(100));
+                all_here.arrive_and_wait();
+                for (unsigned before = ended; before < number; before = ended)
+                    ended.wait(before);
+            });
+        unsigned warm = 0;
+        for (std::thread &thread : threads)
+        {
+            thread.join();
+            ended++;
+            ended.notify_all();
+        }
+        for (const Arena *arena = registry.first(); arena != nullptr; arena = arena->next_arena)
+            warm += arena->warm;
+        require(warm == 16);
+        require_whole_heap();
+        registry.tidy();
+        require(handed_out_bytes() == 0);
     });
 }
 
@@ -201,116 +263,6 @@ void a_thread_is_served_after_it_has_detached(void **)
     });
 }
 
-// ---- purge ---------------------------------------------------------------------------------------------------------
-
-void a_thread_that_is_asked_flushes_at_its_next_call(void **)
-{
-    assert_alone([] {
-        std::latch filled(1), asked(1), flushed(1), done(1);
-        Arena *arena = nullptr;
-        std::thread thread([&] {
-            release_blocks(allocate_blocks(100, 64));
-            void *const large = allocate_block(medium_max + 1);
-            arena = thread_words.self;
-            filled.count_down();
-            asked.wait();
-            void *const block = allocate_block(64);
-            require(figures_of(arena).cached_bytes < 64 * 64); // what one refill brings
-            require(thread_words.malloc_arena.load(std::memory_order_relaxed) == arena);
-            flushed.count_down();
-            done.wait();
-            release_block(large); // by nobody's arena, asked again meanwhile
-            release_block(block);
-            require(figures_of(arena).cached_bytes == 64);
-        });
-        filled.wait();
-        require(figures_of(arena).cached_bytes >= 64 * 64);
-        registry.ask_all_to_flush();
-        require(arena->purge_wanted && arena->words->free_arena.load(std::memory_order_relaxed) == &empty_arena);
-        asked.count_down();
-        flushed.wait();
-        require(!arena->purge_wanted);
-        registry.ask_all_to_flush();
-        done.count_down();
-        thread.join();
-        require_whole_heap();
-    });
-}
-
-void tidying_flushes_detached_arenas_and_drains_the_others(void **)
-{
-    assert_alone([] {
-        const std::vector<void *> blocks = allocate_blocks(8, 500);
-        in_thread([&] { release_blocks(blocks); }); // into my inbox, when it ends
-        Arena *const mine = thread_words.self;
-        require(figures_of(mine).inbox_bytes == 8 * 512);
-        registry.tidy();
-        require(figures_of(mine).inbox_bytes == 0);
-        require_whole_heap();
-    });
-}
-
-// ---- nodes ---------------------------------------------------------------------------------------------------------
-
-thread_local unsigned my_node = 3;
-
-void each_node_has_regions_and_arenas_of_its_own(void **)
-{
-    assert_alone([] {
-        topology::Injected machine{};
-        const Node nodes[] = {0, 3, 1000};
-        for (const Node node : nodes)
-            machine.memory[node / 64] |= uint64_t{1} << (node % 64);
-        machine.node_of_thread = [] { return my_node; };
-        topology::inject_for_tests(&machine);
-        load_options_once();
-
-        void *blocks[3][3];
-        for (unsigned number = 0; number < 3; number++)
-            in_thread([&, number] {
-                my_node = nodes[number];
-                const size_t sizes[] = {64, 64 * kib, 640 * kib};
-                for (unsigned kind = 0; kind < 3; kind++)
-                {
-                    void *const block = blocks[number][kind] = allocate_block(sizes[kind]);
-                    require(&node_heap_of(slice_of(record_of(block))) == &node_heap(nodes[number]));
-                }
-                require(thread_words.self->node == nodes[number]);
-            });
-        const Guard guard(registry.lock);
-        require(registry.figures().arenas == 3 && window.regions() == 3);
-    });
-}
-
-void an_arena_is_taken_over_only_by_threads_of_its_node(void **)
-{
-    assert_alone([] {
-        topology::Injected machine{};
-        machine.memory[0] = 0b11;
-        machine.node_of_thread = [] { return my_node; };
-        topology::inject_for_tests(&machine);
-        load_options_once();
-
-        void *left = nullptr;
-        in_thread([&left] {
-            my_node = 0;
-            left = allocate_block(kib);
-        });
-        Arena *const first = owner_of(left);
-        in_thread([=] {
-            my_node = 1;
-            void *const block = allocate_block(kib); // neither the arena nor its span
-            require(owner_of(block) != first && record_of(block) != record_of(left));
-            release_block(left); // a free may come from any node
-        });
-        in_thread([=] {
-            my_node = 0;
-            require(owner_of(allocate_block(kib)) == first);
-        });
-        require_whole_heap();
-    });
-}
-
 } // namespace
 
 int main()
@@ -319,15 +271,13 @@ int main()
         cmocka_unit_test(a_thread_attaches_at_its_first_call),
         cmocka_unit_test(a_foreign_block_in_front_of_all_others_attaches_nothing),
         cmocka_unit_test(a_detached_arena_is_taken_whole_by_the_next_thread),
+        cmocka_unit_test(a_detached_arena_stays_filled_within_its_budget_until_it_is_tidied),
+        cmocka_unit_test(at_most_16_arenas_stay_filled),
         cmocka_unit_test(as_many_arenas_are_made_as_threads_live_at_a_time),
         cmocka_unit_test(a_span_is_adopted_from_a_detached_arena),
         cmocka_unit_test(a_medium_span_is_adopted_with_all_its_slices),
         cmocka_unit_test(nothing_is_adopted_from_an_arena_in_use),
         cmocka_unit_test(a_thread_is_served_after_it_has_detached),
-        cmocka_unit_test(a_thread_that_is_asked_flushes_at_its_next_call),
-        cmocka_unit_test(tidying_flushes_detached_arenas_and_drains_the_others),
-        cmocka_unit_test(each_node_has_regions_and_arenas_of_its_own),
-        cmocka_unit_test(an_arena_is_taken_over_only_by_threads_of_its_node),
     };
     return cmocka_run_group_tests_name("registry", tests, nullptr, nullptr);
 }

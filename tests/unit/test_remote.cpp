@@ -15,15 +15,6 @@ namespace
 
 constexpr size_t kib = kibibyte;
 
-// Bytes handed out and not back in their spans, of all arenas.
-uint64_t handed_out()
-{
-    auto bytes = static_cast<int64_t>(node_heap(0).handed_out.load());
-    for (Arena *arena = registry.first(); arena != nullptr; arena = arena->next_arena)
-        bytes += figures_of(arena).handed_out_pending;
-    return static_cast<uint64_t>(bytes);
-}
-
 void a_block_freed_by_another_thread_comes_back_to_its_owner(void **)
 {
     assert_alone([] {
@@ -56,7 +47,7 @@ void a_thread_holds_back_at_most_4_kib(void **)
             require(figures_of(thread_words.self).remote_batches >= 2000 * 48 / outbox_bytes - 1);
         });
         thread_words.self->flush();
-        require(handed_out() == 0);
+        require(handed_out_bytes() == 0);
         require_whole_heap();
     });
 }
@@ -86,7 +77,8 @@ void blocks_for_many_owners_are_held_back_apart(void **)
         done.count_down();
         for (std::thread &owner : owners)
             owner.join();
-        require(handed_out() == 0);
+        registry.tidy();
+        require(handed_out_bytes() == 0);
         require_whole_heap();
     });
 }
@@ -106,17 +98,17 @@ void the_memory_of_a_sleeping_owner_is_sorted_in_by_who_frees_it(void **)
                 done.wait();
             });
             ready.wait();
-            require(handed_out() >= 4 * mebibyte - size);
+            require(handed_out_bytes() >= 4 * mebibyte - size);
             release_blocks(blocks);
             require(figures_of(owner).inbox_bytes <= static_cast<uint64_t>(inbox_bound));
             // What is left: the inbox, my outbox, and what its own bins took when they were filled.
-            require(handed_out() <= static_cast<uint64_t>(inbox_bound) + outbox_bytes + 32 * kib);
+            require(handed_out_bytes() <= static_cast<uint64_t>(inbox_bound) + outbox_bytes + 32 * kib);
             require_whole_heap();
             done.count_down();
             sleeper.join();
             thread_words.self->flush();
             registry.tidy();
-            require(handed_out() == 0);
+            require(handed_out_bytes() == 0);
             require_whole_heap();
         });
 }
@@ -151,7 +143,7 @@ void a_block_whose_span_has_a_new_owner_is_sent_on(void **)
         release_block(mine);
         release_blocks({blocks.begin() + 2, blocks.end()});
         thread_words.self->flush();
-        require(handed_out() == 8);
+        require(handed_out_bytes() == 8);
         require_whole_heap();
     });
 }
@@ -186,7 +178,7 @@ void blocks_that_go_round_in_a_ring_stay_whole(void **)
             release_block(block);
         thread_words.self->flush();
         registry.tidy();
-        require(handed_out() == 0);
+        require(handed_out_bytes() == 0);
         require_whole_heap();
     });
 }

@@ -105,9 +105,8 @@ void an_aligned_request_gets_the_smallest_class_of_multiples(void **)
         for (size_t size = 0; size <= medium_max; size += size < 4096 ? 7 : 509)
         {
             unsigned expected = 0;
-            while (expected < class_count &&
-                   (class_bytes(static_cast<SizeClass>(expected)) < size ||
-                    !is_multiple(class_bytes(static_cast<SizeClass>(expected)), alignment)))
+            while (expected < class_count && (class_bytes(static_cast<SizeClass>(expected)) < size ||
+                                              !is_multiple(class_bytes(static_cast<SizeClass>(expected)), alignment)))
                 expected++;
             const SizeClass chosen = class_of(size, alignment);
             if (chosen != (expected == class_count ? no_class : expected))

@@ -4,7 +4,6 @@
 // it where address space is short. Each test has a process, so a window, of its own.
 #include <cerrno>
 #include <sys/mman.h>
-#include <thread>
 #include <vector>
 
 #include "layers.h"
@@ -15,15 +14,6 @@ namespace
 {
 
 constexpr size_t gib = gibibyte;
-
-// For tests that take slices without making anything of them, of which a heap check would complain.
-void require_sound_chunks(std::source_location where = std::source_location::current())
-{
-    for_each_node_heap([&](NodeHeap &heap) {
-        const Guard guard(heap.lock);
-        require_sound(heap.verify(), where);
-    });
-}
 
 void the_window_is_there_with_the_first_region(void **)
 {
@@ -135,13 +125,13 @@ void where_the_window_is_full_blocks_lie_outside(void **)
         release_block(block);
         errno = 0;
         require(allocate_block(100) == nullptr && errno == ENOMEM);
-        std::thread([] { // for whom there is no arena either
+        in_thread([] { // for whom there is no arena either
             errno = 0;
             require(allocate_block(100) == nullptr && errno == ENOMEM);
             void *const large = allocate_block(mebibyte);
             require(large != nullptr && outside.usable(large) == mebibyte);
             release_block(large);
-        }).join();
+        });
         require_sound_chunks();
     });
 }
