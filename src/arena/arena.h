@@ -292,18 +292,16 @@ FASTALLOC_INLINE bool release_fast(void* block)
 {
     const uintptr_t base = window_bounds.base;
     const uintptr_t offset = reinterpret_cast<uintptr_t>(block) - base;
-    if (FASTALLOC_UNLIKELY(offset >= window_bounds.limit_bytes.load(std::memory_order_relaxed)))
+    if (FASTALLOC_UNLIKELY(offset >= window_bounds.limit_bytes.get()))
         return false;
     const Span* const record = span_at_offset(base, offset);
     Arena* const arena = thread_words.free_arena.load(std::memory_order_relaxed);
-    if (FASTALLOC_UNLIKELY(record->owner.load(std::memory_order_relaxed) != arena))
+    if (FASTALLOC_UNLIKELY(record->owner.get() != arena))
         return false;
     Bin& bin = *record->bin;
-    const uint32_t room = bin.room.load(std::memory_order_relaxed);
-    if (FASTALLOC_UNLIKELY(bin.head == block) || FASTALLOC_UNLIKELY(room == 0))
+    if (FASTALLOC_UNLIKELY(bin.head == block))
         return false;
-    bin.push(block, room, arena->link_secret);
-    return true;
+    return bin.push(block, arena->link_secret);
 }
 
 } // namespace fastalloc

@@ -27,7 +27,7 @@ namespace fastalloc
 struct Bin
 {
     void* head;
-    std::atomic<uint32_t> room; // written by the owner; statistics of others read it, relaxed
+    Word<uint32_t> room; // the owner's; statistics of other threads look at it
     uint32_t limit;             // blocks in a stack
 
     // Requires: head is not null; `secret` is the links'.
@@ -35,22 +35,26 @@ struct Bin
     {
         void* block = head;
         head = next_of(block, secret);
-        room.store(room.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+        room.add(1);
         return block;
     }
 
-    // Requires: room is not 0.
-    FASTALLOC_INLINE void push(void* block, uint32_t room_now, uint64_t secret)
+    // False if there is no room.
+    FASTALLOC_INLINE bool push(void* block, uint64_t secret)
     {
+        uint32_t left;
+        if (FASTALLOC_UNLIKELY(__builtin_sub_overflow(room.get(), 1u, &left)))
+            return false;
         set_next(block, head, secret);
         head = block;
-        room.store(room_now - 1, std::memory_order_relaxed);
+        room.set(left);
+        return true;
     }
 
     // Of the active stack.
     uint32_t count() const
     {
-        return limit - room.load(std::memory_order_relaxed);
+        return limit - room.load();
     }
 };
 

@@ -113,7 +113,7 @@ void Arena::raise_limit(unsigned index)
         return;
     set_charged(charged);
     bin.limit += more;
-    bin.room.store(bin.room.load(std::memory_order_relaxed) + more, std::memory_order_relaxed);
+    bin.room.store(bin.room.load() + more);
 }
 
 // Gives blocks above the new limit back to their spans and the charge back to budget or fund.
@@ -126,7 +126,7 @@ void Arena::lower_limit(unsigned index, uint32_t limit)
     return_colder(&bin, limit);
     const uint32_t less = bin.limit - limit;
     bin.limit = limit;
-    bin.room.store(bin.room.load(std::memory_order_relaxed) - less, std::memory_order_relaxed);
+    bin.room.store(bin.room.load() - less);
     set_charged(charged_ - less * 2 * class_bytes(static_cast<SizeClass>(index)));
 }
 
@@ -147,11 +147,11 @@ void Arena::look_for_unused_bins()
         BinBack& back = backs_[index];
         if (bin.limit == 0)
             continue;
-        const uint32_t room = bin.room.load(std::memory_order_relaxed);
+        const uint32_t room = bin.room.load();
         if (bin.head == back.seen_head && room == back.seen_room)
             lower_limit(index, bin.limit / 2);
         back.seen_head = bin.head;
-        back.seen_room = bin.room.load(std::memory_order_relaxed);
+        back.seen_room = bin.room.load();
     }
 }
 
@@ -221,7 +221,7 @@ void Arena::recover_locked()
         return_blocks(bin.head, length_of(bin.head));
         return_blocks(spare, length_of(spare));
         bin.head = nullptr;
-        bin.room.store(bin.limit, std::memory_order_relaxed);
+        bin.room.store(bin.limit);
         back.spare = nullptr;
         back.spare_count.store(0, std::memory_order_relaxed);
     }

@@ -62,9 +62,9 @@ void Arena::release_medium(Span* record, void* block)
     const uint64_t bit = bit_of(head, block);
     refuse_double_free(head, block, bit);
     Bin& bin = bins[head->size_class];
-    if (bin.room.load(std::memory_order_relaxed) == 0 && !make_spare(head->size_class))
+    if (bin.room.load() == 0 && !make_spare(head->size_class))
         return overflow(head, block);
-    bin.push(block, bin.room.load(std::memory_order_relaxed), link_secret);
+    bin.push(block, link_secret);
     change(&head->binned, bit, 0);
 }
 

@@ -59,7 +59,7 @@ Allocation attached_allocate(Arena* arena, size_t size, size_t alignment)
 void attached_release(Arena* arena, void* block)
 {
     Span* const record = record_of(block);
-    Arena* const owner = record != nullptr ? record->owner.load(std::memory_order_relaxed) : nullptr;
+    Arena* const owner = record != nullptr ? record->owner.load() : nullptr;
     if (owner == nullptr)
         release_big(record, block);
     else if (owner != arena)
@@ -87,7 +87,7 @@ Allocation ending_allocate(Arena*, size_t size, size_t alignment)
 void ending_release(Arena*, void* block)
 {
     Span* const record = record_of(block);
-    Arena* const owner = record != nullptr ? record->owner.load(std::memory_order_relaxed) : nullptr;
+    Arena* const owner = record != nullptr ? record->owner.load() : nullptr;
     if (owner == nullptr)
         release_big(record, block);
     else

@@ -77,7 +77,7 @@ void* reallocate_outside(void* block, size_t usable, size_t size)
 BlockShape shape_of_block(const char* call, const void* block)
 {
     Span* const record = record_of(block);
-    if (record != nullptr && record->owner.load(std::memory_order_relaxed) != nullptr)
+    if (record != nullptr && record->owner.load() != nullptr)
         return {class_bytes(record->size_class), record->size_class};
     if (record != nullptr && record->kind.load(std::memory_order_relaxed) == SpanKind::large)
     {

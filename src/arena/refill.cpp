@@ -90,7 +90,7 @@ Span* Arena::new_span(SizeClass size_class)
         record->bin = &bins[is_small(size_class) ? size_class : no_bin];
         const SpanKind kind = is_small(size_class) ? SpanKind::small : SpanKind::medium;
         record->kind.store(offset == 0 ? kind : SpanKind::part, std::memory_order_relaxed);
-        record->owner.store(this, std::memory_order_relaxed);
+        record->owner.store(this);
     }
     list_span(head);
     return head;
@@ -108,7 +108,7 @@ void Arena::give_span(Span* span)
     for (unsigned offset = 0; offset < slices; ++offset)
     {
         Span* record = span_at(slice + offset);
-        record->owner.store(nullptr, std::memory_order_relaxed);
+        record->owner.store(nullptr);
         record->kind.store(SpanKind::free, std::memory_order_relaxed);
         record->back = 0;
     }
@@ -140,7 +140,7 @@ Span* Arena::adopt_span(SizeClass size_class)
         {
             Span* const record = span_at(slice + offset);
             record->bin = &bins[is_small(size_class) ? size_class : no_bin];
-            record->owner.store(this, std::memory_order_relaxed);
+            record->owner.store(this);
         }
         list_span(span);
         return span;
@@ -267,7 +267,7 @@ Allocation Arena::refill(SizeClass size_class)
         return {block, false};
     }
     bin.head = rest;
-    bin.room.store(bin.limit - (chain.count - 1), std::memory_order_relaxed);
+    bin.room.store(bin.limit - (chain.count - 1));
     return {block, false};
 }
 
@@ -310,7 +310,7 @@ void Arena::return_blocks(void* first, uint32_t count)
         if (FASTALLOC_UNLIKELY(!in_window(address)))
             fatal_broken_link(first);
         Span* const span = span_of(address);
-        if (FASTALLOC_UNLIKELY(span->owner.load(std::memory_order_relaxed) != this))
+        if (FASTALLOC_UNLIKELY(span->owner.load() != this))
             fatal_broken_link(first);
         if (!is_small(span->size_class))
         {
@@ -344,7 +344,7 @@ bool Arena::take_spare(unsigned index)
     if (back.spare == nullptr)
         return false;
     bin.head = back.spare;
-    bin.room.store(bin.limit - back.spare_count.load(std::memory_order_relaxed), std::memory_order_relaxed);
+    bin.room.store(bin.limit - back.spare_count.load(std::memory_order_relaxed));
     back.spare = nullptr;
     back.spare_count.store(0, std::memory_order_relaxed);
     return true;
@@ -360,7 +360,7 @@ bool Arena::make_spare(unsigned index)
     back.spare = bin.head;
     back.spare_count.store(bin.count(), std::memory_order_relaxed);
     bin.head = nullptr;
-    bin.room.store(bin.limit, std::memory_order_relaxed);
+    bin.room.store(bin.limit);
     return true;
 }
 
@@ -391,20 +391,16 @@ void Arena::return_colder(Bin* bin, uint32_t keep)
         rest = next_of(coldest_kept);
         set_next(coldest_kept, nullptr);
     }
-    bin->room.store(bin->limit - keep, std::memory_order_relaxed);
+    bin->room.store(bin->limit - keep);
     return_blocks(rest, count - keep);
 }
 
 void Arena::release_small(Span* record, void* block)
 {
     Bin& bin = bins[record->size_class];
-    const uint32_t room = bin.room.load(std::memory_order_relaxed);
-    if (room != 0)
-        bin.push(block, room, link_secret);
-    else if (make_spare(record->size_class))
-        bin.push(block, bin.limit, link_secret);
-    else
-        overflow(record, block);
+    if (bin.room.load() == 0 && !make_spare(record->size_class))
+        return overflow(record, block);
+    bin.push(block, link_secret);
 }
 
 // Both stacks are full. The limit is raised, or the blocks of the spare, those freed longest ago, go back to their spans.
@@ -423,13 +419,13 @@ void Arena::overflow(Span* record, void* block)
         lower_limit(index, bin.limit / 2);
     else
         raise_limit(index);
-    if (bin.room.load(std::memory_order_relaxed) == 0)
+    if (bin.room.load() == 0)
     {
         return_spare(index);
         make_spare(index);
     }
     slow_path_done();
-    if (bin.room.load(std::memory_order_relaxed) == 0)
+    if (bin.room.load() == 0)
         return_blocks(block, 1);
     else if (is_small(record->size_class))
         release_small(record, block);

@@ -106,7 +106,7 @@ void Arena::drain_locked()
         if (FASTALLOC_UNLIKELY(!in_window(address)))
             fatal_broken_link(block);
         Span* const record = span_of(address);
-        Arena* const owner = record->owner.load(std::memory_order_relaxed);
+        Arena* const owner = record->owner.load();
         if (FASTALLOC_UNLIKELY(owner == nullptr))
             fatal_double_free(block, 0);
         const size_t bytes = class_bytes(record->size_class);

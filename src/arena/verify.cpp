@@ -21,7 +21,7 @@ const char* Arena::verify() const
         for (SliceIndex slice = backs_[index].partial_plus_one - 1; slice != no_slice; slice = span_at(slice)->next)
         {
             const Span* span = span_at(slice);
-            if (span->owner.load(std::memory_order_relaxed) != this || span->size_class != index)
+            if (span->owner.load() != this || span->size_class != index)
                 return "an arena lists a span that is not its own";
             if (!span->listed || !span->has_room() || span->previous != previous)
                 return "an arena's list of partial spans is broken";
@@ -38,7 +38,7 @@ const char* Arena::verify_stack(const void* block, unsigned index, uint32_t coun
         const auto address = reinterpret_cast<uintptr_t>(block);
         if (count == 0)
             return "a bin holds more than it counts";
-        if (!in_window(address) || span_of(address)->owner.load(std::memory_order_relaxed) != this ||
+        if (!in_window(address) || span_of(address)->owner.load() != this ||
             span_of(address)->size_class != index)
             return "a bin holds a block that is not of its arena and class";
     }

@@ -22,6 +22,7 @@
 #pragma once
 
 #include "base/size_class.h"
+#include "base/word.h"
 
 #include <atomic>
 #include <cstddef>
@@ -50,9 +51,9 @@ constexpr SliceIndex no_slice = ~SliceIndex{0};
 
 struct Span
 {
-    // Read by every free (relaxed) and compared with the reader's own arena: equal means that this thread itself
+    // Read by every free and compared with the reader's own arena: equal means that this thread itself
     // wrote it, or got it with its arena under the registry's lock. Written under the owner's lock.
-    std::atomic<Arena*> owner;
+    Word<Arena*> owner;
     Bin* bin; // of the owner, for blocks that come back; changes with the owner
     SizeClass size_class;
     std::atomic<SpanKind> kind; // read by any thread that frees a large block, relaxed, before it takes the lock

@@ -130,7 +130,7 @@ int Window::give_region(Node node)
     given->high_begin = chunks_per_region;
     topology::prefer_node(region_address(number), region_bytes, node);
     // Paired with the acquire in regions(): whoever sees the number sees the records.
-    window_bounds.limit_bytes.store((number + uintptr_t{1}) << region_shift, std::memory_order_release);
+    window_bounds.limit_bytes.publish((number + uintptr_t{1}) << region_shift);
     return static_cast<int>(number);
 }
 

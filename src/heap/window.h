@@ -21,6 +21,7 @@
 #include "base/bits.h"
 #include "base/config.h"
 #include "base/hints.h"
+#include "base/word.h"
 #include "heap/span.h"
 #include "os/lock.h"
 #include "os/pages.h"
@@ -38,7 +39,7 @@ struct Region; // heap/chunk.h
 struct WindowBounds
 {
     uintptr_t base;                      // 0 before the first allocation
-    std::atomic<uintptr_t> limit_bytes;  // stored with release in give_region; relaxed loads, see above
+    Word<uintptr_t> limit_bytes; // published by give_region, observed by regions(); got by the fast path, see above
     uint64_t link_secret;                // heap/link.h
 };
 extern WindowBounds window_bounds;
@@ -46,7 +47,7 @@ extern WindowBounds window_bounds;
 // Whether `address` lies below the last region given. An address below the base wraps around to a huge offset.
 FASTALLOC_INLINE bool in_window(uintptr_t address)
 {
-    return address - window_bounds.base < window_bounds.limit_bytes.load(std::memory_order_relaxed);
+    return address - window_bounds.base < window_bounds.limit_bytes.load();
 }
 
 // The record for a byte `offset` above `base`, the window's.
@@ -99,7 +100,7 @@ public:
 
     unsigned regions() const
     {
-        return static_cast<unsigned>(window_bounds.limit_bytes.load(std::memory_order_acquire) >> region_shift);
+        return static_cast<unsigned>(window_bounds.limit_bytes.observe() >> region_shift);
     }
 
     // Requires: number < regions().

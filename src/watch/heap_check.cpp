@@ -43,7 +43,7 @@ const char* check_owned_span(const Span* span)
 {
     const ClassShape& shape = shape_of(span->size_class);
     const bool small = span->kind.load(std::memory_order_relaxed) == SpanKind::small;
-    const Arena* owner = span->owner.load(std::memory_order_relaxed);
+    const Arena* owner = span->owner.load();
     const auto owner_address = reinterpret_cast<uintptr_t>(owner);
     if (!in_window(owner_address) || span_of(owner_address)->kind.load(std::memory_order_relaxed) != SpanKind::metadata)
         return "a span's owner is no arena";
@@ -56,7 +56,7 @@ const char* check_owned_span(const Span* span)
     for (unsigned offset = 1; offset < span->slices; ++offset)
     {
         const Span* part = span_at(slice_of(span) + offset);
-        if (part->owner.load(std::memory_order_relaxed) != owner || part->back != offset ||
+        if (part->owner.load() != owner || part->back != offset ||
             part->kind.load(std::memory_order_relaxed) != SpanKind::part)
             return "a part of a span does not belong to it";
     }
@@ -114,7 +114,7 @@ void check_region(const Region* region, Walk* walk)
             ++offset;
             walk->where = address_of_slice(slice);
             if (span_at(slice)->kind.load(std::memory_order_relaxed) != SpanKind::free ||
-                span_at(slice)->owner.load(std::memory_order_relaxed) != nullptr)
+                span_at(slice)->owner.load() != nullptr)
                 walk->broken = "a free slice has an owner";
         }
     }

@@ -222,7 +222,7 @@ inline Span *record_of(const void *block)
 
 inline Arena *owner_of(const void *block)
 {
-    return record_of(block)->owner.load(std::memory_order_relaxed);
+    return record_of(block)->owner.load();
 }
 
 inline NodeHeap::Figures figures_of(NodeHeap &heap)

@@ -158,7 +158,8 @@ void a_span_that_empties_goes_back_to_nobody(void **)
                 require(span->owner == nullptr && span->kind == SpanKind::free);
         }
         require_whole_heap();
-        require(node_heap(0).handed_out == 0 && figures_of(node_heap(0)).open_bytes == chunk_bytes); // in which the arena is
+        require(node_heap(0).handed_out == 0 &&
+                figures_of(node_heap(0)).open_bytes == chunk_bytes); // in which the arena is
     });
 }
 

@@ -62,6 +62,76 @@ void tidying_flushes_detached_arenas_and_drains_the_others(void **)
     });
 }
 
+void a_purge_gives_everything_back_but_the_pad(void **)
+{
+    assert_alone([] {
+        use_settings("slack=1G");
+        const std::vector<void *> blocks = allocate_blocks(20'000, kibibyte);
+        for (void *block : blocks)
+            memset(block, 1, kibibyte);
+        release_blocks(blocks);
+        require(figures_of(node_heap(0)).slack_bytes >= 16 * mebibyte);
+        const uint64_t returned = purge(4 * mebibyte);
+        require(returned >= 12 * mebibyte && figures_of(node_heap(0)).returned_bytes <= returned);
+        require(figures_of(node_heap(0)).slack_bytes == 4 * mebibyte);
+        require(purge(0) >= 4 * mebibyte);
+        require(figures_of(node_heap(0)).slack_bytes == 0 && handed_out_bytes() == 0);
+        require_whole_heap();
+    });
+}
+
+void a_purge_gives_back_what_is_free_between_live_blocks(void **)
+{
+    assert_alone([] {
+        std::vector<void *> blocks = allocate_blocks(320, slice_bytes);
+        for (void *block : blocks)
+            memset(block, 1, slice_bytes);
+        for (size_t number = 0; number < blocks.size(); number += 2)
+            release_block(blocks[number]);
+        require(purge(0) >= 160 * slice_bytes);
+        require_whole_heap();
+        for (size_t number = 1; number < blocks.size(); number += 2)
+            require(is_stamped(blocks[number], slice_bytes, 0x0101010101010101));
+        for (size_t number = 0; number < blocks.size(); number += 2)
+        {
+            const Allocation again = allocate(slice_bytes, default_alignment);
+            require(again.zeroed && is_stamped(again.block, slice_bytes, 0));
+        }
+        require_whole_heap();
+    });
+}
+
+void statistics_add_up(void **)
+{
+    assert_alone([] {
+        const std::vector<void *> small = allocate_blocks(100, 100);
+        const std::vector<void *> medium = allocate_blocks(5, 40 * kibibyte);
+        void *const large = allocate_block(mebibyte);
+        void *const own = allocate_block(40 * mebibyte);
+        uint64_t live = 100 * 112 + 5 * 40 * kibibyte + mebibyte + 40 * mebibyte;
+        fastalloc_stats stats;
+        require(gather_statistics(&stats));
+        require(stats.live_bytes == live && stats.outside_bytes == 40 * mebibyte && stats.outside_blocks == 1);
+        require(stats.arenas == 1 && stats.attached_threads == 1 && stats.regions == 1);
+        require(stats.open_bytes >= 2 * chunk_bytes && stats.committed_bytes >= stats.open_bytes);
+
+        in_thread([&] { release_blocks(small); });
+        release_blocks(medium);
+        release_block(own);
+        live = mebibyte;
+        require(gather_statistics(&stats));
+        require(stats.live_bytes == live && stats.outside_blocks == 0);
+        require(stats.inbox_bytes == 100 * 112 && stats.cached_bytes > 0 && stats.remote_batches > 0);
+        require(stats.arenas == 2 && stats.attached_threads == 1 && stats.refills > 0);
+
+        release_block(large);
+        purge(0);
+        require(gather_statistics(&stats));
+        require(stats.live_bytes == 0 && stats.cached_bytes == 0 && stats.inbox_bytes == 0 && stats.lease_bytes == 0);
+        require(stats.open_bytes == chunk_bytes && stats.slack_bytes == 0); // where the arenas are
+    });
+}
+
 } // namespace
 
 int main()
