@@ -155,7 +155,7 @@ void a_span_that_empties_goes_back_to_nobody(void **)
             require_whole_heap();
             thread_words.self->flush();
             for (const Span *span : spans)
-                require(span->owner == nullptr && span->kind == SpanKind::free);
+                require(span->owner.load() == nullptr && span->kind == SpanKind::free);
         }
         require_whole_heap();
         require(node_heap(0).handed_out == 0 &&

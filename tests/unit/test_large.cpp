@@ -39,7 +39,7 @@ void a_large_block_has_the_slices_that_hold_it_and_no_owner(void **)
             void *const block = allocate_large(size);
             const Span *const head = record_of(block);
             const size_t usable = size == 0 ? slice_bytes : round_up(size, slice_bytes);
-            require(head->kind == SpanKind::large && head->owner == nullptr && head->size_class == no_class);
+            require(head->kind == SpanKind::large && head->owner.load() == nullptr && head->size_class == no_class);
             require(large_usable(head) == usable);
             stamp(block, usable, 1);
             blocks.push_back(block);

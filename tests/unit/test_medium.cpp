@@ -46,7 +46,7 @@ void every_medium_class_fills_its_span_to_the_last_block(void **)
                 release_block(block);
             require_whole_heap();
             thread_words.self->flush();
-            require(head->owner == nullptr && head->kind == SpanKind::free);
+            require(head->owner.load() == nullptr && head->kind == SpanKind::free);
         }
         require(node_heap(0).handed_out == 0);
     });

@@ -97,7 +97,8 @@ void a_common_arena_is_made_once_for_each_node(void **)
         require(found[0][0] != found[1][0]);
         const Allocation allocation = found[1][0]->allocate_locked(class_of(100));
         require(owner_of(allocation.block) == found[1][0] && figures_of(found[1][0]).cached_bytes == 0);
-        release_block(allocation.block); // into its inbox
+        release_block(allocation.block);
+        thread_words.self->flush(); // into its inbox
         registry.tidy();
         require(handed_out_bytes() == 0);
         require_whole_heap();

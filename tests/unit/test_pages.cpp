@@ -158,7 +158,9 @@ void an_aimed_commit_above_the_limit_is_refused(void **)
     assert_alone([] {
         void *const memory = pages::map(64 * mebibyte, chunk_bytes);
         pages::unmap(memory, 64 * mebibyte);
+        require(!pages::address_space_is_limited());
         limit_growth(RLIMIT_AS, 16 * mebibyte);
+        require(pages::address_space_is_limited());
         require(pages::commit_aimed(address_of(memory), 64 * mebibyte) == pages::Aimed::refused);
         require(pages::commit_aimed(address_of(memory), mebibyte) == pages::Aimed::committed);
         require(pages::map(64 * mebibyte, 16) == nullptr);

@@ -113,7 +113,7 @@ void statistics_add_up(void **)
         require(gather_statistics(&stats));
         require(stats.live_bytes == live && stats.outside_bytes == 40 * mebibyte && stats.outside_blocks == 1);
         require(stats.arenas == 1 && stats.attached_threads == 1 && stats.regions == 1);
-        require(stats.open_bytes >= 2 * chunk_bytes && stats.committed_bytes >= stats.open_bytes);
+        require(stats.open_bytes == chunk_bytes && stats.committed_bytes >= stats.open_bytes);
 
         in_thread([&] { release_blocks(small); });
         release_blocks(medium);

@@ -211,11 +211,7 @@ void nothing_is_adopted_from_an_arena_in_use(void **)
 
 // ---- the last calls of a thread ------------------------------------------------------------------------------------
 
-#if defined(__SANITIZE_THREAD__)
-constexpr uintptr_t last_round = PTHREAD_DESTRUCTOR_ITERATIONS - 1; // as arena/registry.cpp has it
-#else
-constexpr uintptr_t last_round = PTHREAD_DESTRUCTOR_ITERATIONS;
-#endif
+constexpr uintptr_t last_round = PTHREAD_DESTRUCTOR_ITERATIONS - (thread_sanitizer ? 1 : 0); // see arena/registry.cpp
 
 pthread_key_t late_key;
 void *late_blocks[3];

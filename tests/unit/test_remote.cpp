@@ -28,7 +28,7 @@ void a_block_freed_by_another_thread_comes_back_to_its_owner(void **)
         require_whole_heap();
         std::vector<void *> again = allocate_blocks(30, 2 * kib);
         for (void *block : blocks)
-            require(record_of(block)->owner == mine);
+            require(record_of(block)->owner.load() == mine);
         require_whole_heap();
     });
 }
