@@ -243,6 +243,10 @@ public:
     {
     }
 
+    ArenaGuard(Arena* arena, Guard::Try) : arena_(arena), outcome_(arena->lock.try_lock())
+    {
+    }
+
     ~ArenaGuard()
     {
         if (outcome_ != Lock::Outcome::taken)

@@ -46,6 +46,8 @@ struct Bin
         if (FASTALLOC_UNLIKELY(__builtin_sub_overflow(room.get(), 1u, &left)))
             return false;
         set_next(block, head, secret);
+        // No instruction, but an order: a fork may cut this thread off between any two.
+        std::atomic_signal_fence(std::memory_order_release);
         head = block;
         room.set(left);
         return true;

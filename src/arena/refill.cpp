@@ -126,7 +126,7 @@ Span* Arena::adopt_span(SizeClass size_class)
         adopt_cursor_ = other->next_arena.load(std::memory_order_acquire);
         if (other == this || other->attached.load(std::memory_order_relaxed) || other->node != node)
             continue;
-        Guard guard(other->lock, Guard::Try{});
+        ArenaGuard guard(other, Guard::Try{});
         // Nobody can attach to it while its lock is ours.
         if (!guard || other->attached.load(std::memory_order_relaxed))
             continue;

@@ -132,7 +132,7 @@ Arena* Registry::attach()
         if (arena == nullptr)
             return nullptr;
         {
-            Guard arena_guard(arena->lock); // an adopter that holds it has seen the arena detached
+            ArenaGuard arena_guard(arena); // an adopter that holds it has seen the arena detached
             arena->attached.store(true, std::memory_order_relaxed);
             if (arena->abandoned)
                 arena->settle();
@@ -173,7 +173,7 @@ void Registry::detach(Arena* arena)
     thread_words.self = nullptr;
     arena->words = nullptr;
     {
-        Guard arena_guard(arena->lock);
+        ArenaGuard arena_guard(arena);
         arena->attached.store(false, std::memory_order_relaxed);
         arena->warm = bins == Arena::Bins::kept;
         count_warm(arena->warm, 1);

@@ -38,6 +38,7 @@ bool Arena::flush_slot(OutboxSlot* slot)
     // Out of the slot before it is in the inbox: a fork in between loses a batch in the child, but never has it twice.
     outbox_total_.store(outbox_total_.load(std::memory_order_relaxed) - bytes, std::memory_order_relaxed);
     *slot = {};
+    std::atomic_signal_fence(std::memory_order_release);
     remote_batches_.store(remote_batches_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
     owner->push_inbox(first, last, bytes);
     return true;
@@ -59,6 +60,7 @@ void Arena::release_remote(Arena* owner, Span* record, void* block)
     set_next(block, slot->first);
     if (slot->first == nullptr)
         slot->last = block;
+    std::atomic_signal_fence(std::memory_order_release); // as in Bin::push
     slot->first = block;
     slot->bytes += bytes;
     const uint32_t total = outbox_total_.load(std::memory_order_relaxed) + bytes;

@@ -13,7 +13,7 @@ namespace
 constexpr unsigned tries_per_bucket = 8;
 
 // A new chunk asks for huge pages where 2 MiB are at most this share of what is open.
-constexpr unsigned huge_share = 16;
+constexpr unsigned huge_share = 32;
 
 // How much is given back between two looks at the bound.
 constexpr unsigned chunks_per_return = 32;
