@@ -160,7 +160,6 @@ public:
     // The registry's, under its lock; `attached` is also changed under this arena's lock and read relaxed before trying that.
     std::atomic<bool> attached{false};
     bool is_common;                 // serves threads without an arena, never adopted
-    bool purge_wanted = false;
     bool abandoned = false;         // its thread did not survive a fork: settle() before use
     bool warm = false;              // nobody is attached, its bins are filled: settle() before a span is adopted. Its lock's
     uint8_t exit_rounds = 0;        // times the key's destructor has run for this thread
@@ -212,6 +211,7 @@ private:
     void lower_limit(unsigned index, uint32_t limit);
     void set_charged(uint64_t bytes);
     void slow_path_done();
+    void verify_or_die() const;
     void look_for_unused_bins();
 
     BinBack backs_[class_count] = {};

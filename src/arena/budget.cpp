@@ -132,8 +132,12 @@ void Arena::lower_limit(unsigned index, uint32_t limit)
 
 void Arena::slow_path_done()
 {
+    if constexpr (checks >= 2)
+        verify_or_die();
     if (++slow_paths_ % slow_paths_per_scan != 0)
         return;
+    if constexpr (checks == 1)
+        verify_or_die();
     look_for_unused_bins();
     heap().tick();
 }

@@ -46,6 +46,11 @@ void fatal_too_many_blocks(const void* block, size_t bytes)
         .fatal();
 }
 
+void fatal_broken_invariant(const char* broken)
+{
+    Message().text("broken invariant: ").text(broken).fatal();
+}
+
 void fatal_broken_link(const void* link)
 {
     Message().text("a freed block was written to: its link decodes to ").pointer(link).fatal();

@@ -16,6 +16,7 @@ namespace fastalloc
 [[noreturn]] FASTALLOC_SLOW void fatal_inside(const char* call, const void* block, size_t bytes);
 [[noreturn]] FASTALLOC_SLOW void fatal_wrong_size(const char* call, const void* block, size_t size, size_t usable);
 [[noreturn]] FASTALLOC_SLOW void fatal_too_many_blocks(const void* block, size_t bytes);
+[[noreturn]] FASTALLOC_SLOW void fatal_broken_invariant(const char* broken); // builds with checks only
 [[noreturn]] FASTALLOC_SLOW void fatal_broken_link(const void* link);
 
 } // namespace fastalloc

@@ -141,7 +141,6 @@ Arena* Registry::attach()
         }
         arena->words = &thread_words;
         arena->exit_rounds = 0;
-        arena->purge_wanted = false;
         thread_words.self = arena;
         look_at(&thread_words, arena);
     }
@@ -190,10 +189,8 @@ void Registry::ask_all_to_flush()
         return;
     for (Arena* arena = first(); arena != nullptr; arena = arena->next_arena.load(std::memory_order_acquire))
     {
-        if (arena->words == nullptr || arena->words == &thread_words)
-            continue;
-        arena->purge_wanted = true;
-        look_at(arena->words, &empty_arena);
+        if (arena->words != nullptr && arena->words != &thread_words)
+            look_at(arena->words, &empty_arena);
     }
 }
 
@@ -203,7 +200,6 @@ void Registry::flush_and_restore(Arena* arena)
         Guard guard(lock);
         if (!guard)
             return;
-        arena->purge_wanted = false;
         look_at(&thread_words, arena);
     }
     arena->flush();

@@ -3,6 +3,8 @@
 // What must hold of an arena and of a span, as functions that look and change nothing.
 #include "arena/arena.h"
 
+#include "arena/misuse.h"
+
 namespace fastalloc
 {
 
@@ -55,6 +57,12 @@ const char* Arena::verify_bins() const
             return broken;
     }
     return nullptr;
+}
+
+void Arena::verify_or_die() const
+{
+    if (const char* broken = verify())
+        fatal_broken_invariant(broken);
 }
 
 Arena::Figures Arena::figures() const

@@ -63,20 +63,6 @@ constexpr T divide_up(T value, std::type_identity_t<T> divisor)
     return static_cast<T>(value / divisor + (value % divisor != 0 ? 1 : 0));
 }
 
-// The largest n with 2^n <= value. Requires: value is not 0.
-template <std::unsigned_integral T>
-constexpr unsigned log2_floor(T value)
-{
-    return width_of<T> - 1 - static_cast<unsigned>(std::countl_zero(value));
-}
-
-// The smallest n with 2^n >= value; the width of T above its largest power of two. Requires: value is not 0.
-template <std::unsigned_integral T>
-constexpr unsigned log2_ceil(T value)
-{
-    return width_of<T> - static_cast<unsigned>(std::countl_zero(static_cast<T>(value - 1)));
-}
-
 // ---- masks -------------------------------------------------------------------------------------------
 
 // `count` set bits from bit `first` on. A shift by the whole width is undefined in C++, hence the two
@@ -134,29 +120,6 @@ constexpr bool multiply_overflows(size_t a, size_t b, size_t *product)
 constexpr bool add_overflows(size_t a, size_t b, size_t *sum)
 {
     return __builtin_add_overflow(a, b, sum);
-}
-
-// a * b, or the largest T where that is too large.
-template <std::unsigned_integral T>
-constexpr T multiply_saturating(T a, std::type_identity_t<T> b)
-{
-    T product = 0;
-    return __builtin_mul_overflow(a, b, &product) ? std::numeric_limits<T>::max() : product;
-}
-
-// a + b, or the largest T where that is too large.
-template <std::unsigned_integral T>
-constexpr T add_saturating(T a, std::type_identity_t<T> b)
-{
-    T sum = 0;
-    return __builtin_add_overflow(a, b, &sum) ? std::numeric_limits<T>::max() : sum;
-}
-
-// a - b, or 0 where b is the larger.
-template <std::unsigned_integral T>
-constexpr T subtract_saturating(T a, std::type_identity_t<T> b)
-{
-    return a > b ? static_cast<T>(a - b) : T{0};
 }
 
 } // namespace fastalloc

@@ -20,6 +20,12 @@ constexpr bool thread_sanitizer = true;
 constexpr bool thread_sanitizer = false;
 #endif
 
+// Invariants verified while the library runs: 0 none, 1 now and then, 2 after each slow path. The build's option `checks`.
+#ifndef FASTALLOC_CHECKS
+#define FASTALLOC_CHECKS 0
+#endif
+constexpr int checks = FASTALLOC_CHECKS;
+
 constexpr size_t kibibyte = 1024;
 constexpr size_t mebibyte = 1024 * kibibyte;
 constexpr size_t gibibyte = 1024 * mebibyte;

@@ -38,10 +38,10 @@ void a_thread_that_is_asked_flushes_at_its_next_call(void **)
         filled.wait();
         require(figures_of(arena).cached_bytes >= 64 * 64);
         registry.ask_all_to_flush();
-        require(arena->purge_wanted && arena->words->free_arena.load(std::memory_order_relaxed) == &empty_arena);
+        require(arena->words->free_arena.load(std::memory_order_relaxed) == &empty_arena);
         asked.count_down();
         flushed.wait();
-        require(!arena->purge_wanted);
+        require(arena->words->free_arena.load(std::memory_order_relaxed) == arena);
         registry.ask_all_to_flush();
         done.count_down();
         thread.join();
