@@ -109,25 +109,25 @@ FASTALLOC_EXPORT struct mallinfo2 fastalloc_mallinfo2(void) FASTALLOC_NOEXCEPT;
  * within one operation per running thread. New members are only ever added at the end. */
 struct fastalloc_stats
 {
-    uint64_t live_bytes;        /* in blocks the program holds, by the size of their class */
-    uint64_t cached_bytes;      /* in free blocks kept in the bins and outboxes of threads */
-    uint64_t inbox_bytes;       /* in blocks freed by other threads and not yet sorted in */
-    uint64_t open_bytes;        /* in chunks of 2 MiB of which some part is in use */
-    uint64_t slack_bytes;       /* free whole chunks whose memory has not been given back */
-    uint64_t committed_bytes;   /* writable address range for blocks */
-    uint64_t metadata_bytes;    /* tables and arenas: committed, most of it untouched */
-    uint64_t outside_bytes;     /* in blocks with a mapping of their own */
-    uint64_t outside_blocks;    /* number of such blocks */
-    uint64_t lease_bytes;       /* bin capacity that threads hold beyond their own budget */
-    uint64_t demand_bytes;      /* slack kept because it was asked back soon after it was given back */
-    uint64_t returned_bytes;    /* given back to the system since the start, a running total */
-    uint64_t arenas;            /* arenas there are */
-    uint64_t attached_threads;  /* of them, those a running thread uses */
-    uint64_t regions;           /* address ranges of 1 GiB in use */
-    uint64_t huge_chunks;       /* open chunks that ask for huge pages */
-    uint64_t refills;           /* times a bin was filled, a running total */
-    uint64_t overflows;         /* times a bin was emptied by half, a running total */
-    uint64_t remote_batches;    /* batches of blocks handed to the thread they belong to, total */
+    uint64_t live_bytes;       /* in blocks the program holds, by the size of their class */
+    uint64_t cached_bytes;     /* in free blocks kept in the bins and outboxes of threads */
+    uint64_t inbox_bytes;      /* in blocks freed by other threads and not yet sorted in */
+    uint64_t open_bytes;       /* in chunks of 2 MiB of which some part is in use */
+    uint64_t slack_bytes;      /* free whole chunks whose memory has not been given back */
+    uint64_t committed_bytes;  /* writable address range for blocks */
+    uint64_t metadata_bytes;   /* tables and arenas: committed, most of it untouched */
+    uint64_t outside_bytes;    /* in blocks with a mapping of their own */
+    uint64_t outside_blocks;   /* number of such blocks */
+    uint64_t lease_bytes;      /* bin capacity that threads hold beyond their own budget */
+    uint64_t demand_bytes;     /* slack kept because it was asked back soon after it was given back */
+    uint64_t returned_bytes;   /* given back to the system since the start, a running total */
+    uint64_t arenas;           /* arenas there are */
+    uint64_t attached_threads; /* of them, those a running thread uses */
+    uint64_t regions;          /* address ranges of 1 GiB in use */
+    uint64_t huge_chunks;      /* open chunks that ask for huge pages */
+    uint64_t refills;          /* times a bin was filled, a running total */
+    uint64_t overflows;        /* times a bin was emptied by half, a running total */
+    uint64_t remote_batches;   /* batches of blocks handed to the thread they belong to, total */
 };
 
 /* Fills `stats`, of which the caller knows the first `bytes` bytes: pass sizeof *stats. Members this

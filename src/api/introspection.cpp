@@ -24,7 +24,7 @@ int saturated(uint64_t value)
 }
 
 // The part of the figures that has a place in glibc's structure.
-struct mallinfo2 in_glibcs_form(const fastalloc_stats& stats)
+struct mallinfo2 in_glibcs_form(const fastalloc_stats &stats)
 {
     struct mallinfo2 info = {};
     info.arena = stats.open_bytes + stats.slack_bytes;
@@ -41,7 +41,7 @@ struct mallinfo2 in_glibcs_form(const fastalloc_stats& stats)
 // The names and places of all figures, for the texts.
 struct Figure
 {
-    const char* name;
+    const char *name;
     uint64_t fastalloc_stats::*place;
 };
 
@@ -66,7 +66,8 @@ constexpr Figure figures[] = {
     {"overflows", &fastalloc_stats::overflows},
     {"remote_batches", &fastalloc_stats::remote_batches},
 };
-static_assert(sizeof figures / sizeof figures[0] == sizeof(fastalloc_stats) / sizeof(uint64_t), "every figure is named");
+static_assert(sizeof figures / sizeof figures[0] == sizeof(fastalloc_stats) / sizeof(uint64_t),
+              "every figure is named");
 
 } // namespace
 
@@ -106,7 +107,7 @@ FASTALLOC_EXPORT void malloc_stats() noexcept
     Text text(bytes, sizeof bytes);
     const int saved_errno = errno;
     // One write a line: a Text holds one line, and lines of other threads do not mix with it.
-    for (const Figure& figure : figures)
+    for (const Figure &figure : figures)
     {
         Text line(bytes, sizeof bytes - 1);
         line.text("fastalloc: ").text(figure.name).text(" = ").decimal(stats.*figure.place);
@@ -117,7 +118,7 @@ FASTALLOC_EXPORT void malloc_stats() noexcept
     errno = saved_errno;
 }
 
-FASTALLOC_EXPORT int malloc_info(int options_asked, FILE* stream) noexcept
+FASTALLOC_EXPORT int malloc_info(int options_asked, FILE *stream) noexcept
 {
     if (options_asked != 0)
     {
@@ -131,10 +132,10 @@ FASTALLOC_EXPORT int malloc_info(int options_asked, FILE* stream) noexcept
         return -1;
     }
     fprintf(stream, "<malloc version=\"fastalloc-%s\">\n<statistics", fastalloc_version());
-    for (const Figure& figure : figures)
+    for (const Figure &figure : figures)
         fprintf(stream, "\n  %s=\"%llu\"", figure.name, static_cast<unsigned long long>(stats.*figure.place));
     fprintf(stream, "/>\n<settings");
-    for (const Option& option : option_table())
+    for (const Option &option : option_table())
     {
         char value[option_text_capacity];
         format_option(option, options(), value, sizeof value);
@@ -172,7 +173,7 @@ FASTALLOC_TWIN(malloc_info);
 FASTALLOC_TWIN(mallinfo);
 FASTALLOC_TWIN(mallinfo2);
 
-FASTALLOC_EXPORT int fastalloc_get_stats(struct fastalloc_stats* stats, size_t bytes) noexcept
+FASTALLOC_EXPORT int fastalloc_get_stats(struct fastalloc_stats *stats, size_t bytes) noexcept
 {
     fastalloc_stats known;
     if (!gather_statistics(&known))
@@ -182,11 +183,11 @@ FASTALLOC_EXPORT int fastalloc_get_stats(struct fastalloc_stats* stats, size_t b
     }
     const size_t common = bytes < sizeof known ? bytes : sizeof known;
     memcpy(stats, &known, common);
-    memset(reinterpret_cast<char*>(stats) + common, 0, bytes - common);
+    memset(reinterpret_cast<char *>(stats) + common, 0, bytes - common);
     return 0;
 }
 
-FASTALLOC_EXPORT int fastalloc_check_heap(char* message, size_t bytes) noexcept
+FASTALLOC_EXPORT int fastalloc_check_heap(char *message, size_t bytes) noexcept
 {
     char own[report_capacity];
     Text report(own, sizeof own);
@@ -208,7 +209,7 @@ FASTALLOC_EXPORT int fastalloc_check_heap(char* message, size_t bytes) noexcept
 #define FASTALLOC_TEXT_OF(number) #number
 #define FASTALLOC_TEXT(number) FASTALLOC_TEXT_OF(number)
 
-FASTALLOC_EXPORT const char* fastalloc_version() noexcept
+FASTALLOC_EXPORT const char *fastalloc_version() noexcept
 {
     return FASTALLOC_TEXT(FASTALLOC_VERSION_MAJOR) "." FASTALLOC_TEXT(FASTALLOC_VERSION_MINOR) "." FASTALLOC_TEXT(
         FASTALLOC_VERSION_PATCH);

@@ -5,8 +5,8 @@
 
 #include "fastalloc.h"
 
-// A twin has libc's declaration of the other name but not its attributes (how results may be assumed to behave), and mallinfo's is marked
-// as deprecated; neither matters to a symbol.
+// A twin has libc's declaration of the other name but not its attributes (how results may be assumed to behave), and
+// mallinfo's is marked as deprecated; neither matters to a symbol.
 #pragma GCC diagnostic ignored "-Wdeprecated-declarations"
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC diagnostic ignored "-Wmissing-attributes"

@@ -4,11 +4,11 @@
 //
 // The library is built without exceptions and needs no libstdc++; where memory runs out it asks the libstdc++ of the
 // process for new_handler and bad_alloc: through weak references, and where these are null (a C program that loaded
-// a C++ library) by name in a libstdc++ that is loaded already. A form that must not throw ends in libstdc++'s own, which
-// calls the form that throws and catches.
+// a C++ library) by name in a libstdc++ that is loaded already. A form that must not throw ends in libstdc++'s own,
+// which calls the form that throws and catches.
 //
-// In the static archive both functions are ordinary references, and the nothrow forms of new are left to libstdc++.a, which
-// builds them on ours.
+// In the static archive both functions are ordinary references, and the nothrow forms of new are left to libstdc++.a,
+// which builds them on ours.
 #include "api/sized.h"
 #include "os/message.h"
 
@@ -46,17 +46,18 @@ void throw_bad_alloc()
 
 #else
 
-// A function of the libstdc++ that this process has loaded, null if there is none. May take the loader's lock: failure path only.
+// A function of the libstdc++ that this process has loaded, null if there is none. May take the loader's lock: failure
+// path only.
 template <typename Function>
-Function in_libstdcxx(const char* name)
+Function in_libstdcxx(const char *name)
 {
-    void* const library = dlopen("libstdc++.so.6", RTLD_LAZY | RTLD_NOLOAD);
+    void *const library = dlopen("libstdc++.so.6", RTLD_LAZY | RTLD_NOLOAD);
     return library == nullptr ? nullptr : reinterpret_cast<Function>(dlsym(library, name));
 }
 
 std::new_handler new_handler()
 {
-    auto* get = &_ZSt15get_new_handlerv;
+    auto *get = &_ZSt15get_new_handlerv;
     if (get == nullptr)
         get = in_libstdcxx<decltype(get)>("_ZSt15get_new_handlerv");
     return get == nullptr ? nullptr : get();
@@ -64,7 +65,7 @@ std::new_handler new_handler()
 
 void throw_bad_alloc()
 {
-    auto* raise = &_ZSt17__throw_bad_allocv;
+    auto *raise = &_ZSt17__throw_bad_allocv;
     if (raise == nullptr)
         raise = in_libstdcxx<decltype(raise)>("_ZSt17__throw_bad_allocv");
     if (raise != nullptr)
@@ -74,11 +75,11 @@ void throw_bad_alloc()
 #endif
 
 // Until there is memory: new_handler's turn, bad_alloc where there is none (C++17, 16.4.6.4 and 17.6.2.1).
-FASTALLOC_SLOW void* new_slow(size_t size, size_t alignment)
+FASTALLOC_SLOW void *new_slow(size_t size, size_t alignment)
 {
     for (;;)
     {
-        if (void* const block = allocate_aligned(size, alignment))
+        if (void *const block = allocate_aligned(size, alignment))
             return block;
         const std::new_handler handler = new_handler();
         if (handler == nullptr)
@@ -89,55 +90,55 @@ FASTALLOC_SLOW void* new_slow(size_t size, size_t alignment)
     Message().text("operator new(").decimal(size).text("): out of memory, and no libstdc++ to throw bad_alloc").fatal();
 }
 
-FASTALLOC_SLOW void* new_slow_default(size_t size)
+FASTALLOC_SLOW void *new_slow_default(size_t size)
 {
     return new_slow(size, default_alignment);
 }
 
-FASTALLOC_INLINE void* new_any(size_t size)
+FASTALLOC_INLINE void *new_any(size_t size)
 {
     if (FASTALLOC_UNLIKELY(size > small_max))
         return new_slow_default(size);
-    void* const block = allocate_fast(size);
+    void *const block = allocate_fast(size);
     if (FASTALLOC_UNLIKELY(block == nullptr))
         return new_slow_default(size);
     return block;
 }
 
-FASTALLOC_INLINE void* new_aligned(size_t size, std::align_val_t alignment)
+FASTALLOC_INLINE void *new_aligned(size_t size, std::align_val_t alignment)
 {
     return new_slow(size, static_cast<size_t>(alignment));
 }
 
-FASTALLOC_INLINE void delete_any(void* block)
+FASTALLOC_INLINE void delete_any(void *block)
 {
     if (FASTALLOC_UNLIKELY(!release_fast(block)))
         release_slow(block);
 }
 
-FASTALLOC_INLINE void delete_aligned_sized(void* block, size_t size, std::align_val_t alignment)
+FASTALLOC_INLINE void delete_aligned_sized(void *block, size_t size, std::align_val_t alignment)
 {
     release_aligned_sized("operator delete", block, size, static_cast<size_t>(alignment));
 }
 
 } // namespace
 
-void* operator new(size_t size)
+void *operator new(size_t size)
 {
     return new_any(size);
 }
 
-void* operator new[](size_t size)
+void *operator new[](size_t size)
 {
     return new_any(size);
 }
 
-void* operator new(size_t size, std::align_val_t alignment)
+void *operator new(size_t size, std::align_val_t alignment)
 {
     return new_aligned(size, alignment);
 }
 
-void* operator new[](size_t size, std::align_val_t alignment)
+void *operator new[](size_t size, std::align_val_t alignment)
 {
     return new_aligned(size, alignment);
 }
@@ -147,114 +148,114 @@ void* operator new[](size_t size, std::align_val_t alignment)
 namespace
 {
 
-FASTALLOC_SLOW void* new_nothrow_slow(size_t size)
+FASTALLOC_SLOW void *new_nothrow_slow(size_t size)
 {
-    if (void* const block = allocate_aligned(size, default_alignment))
+    if (void *const block = allocate_aligned(size, default_alignment))
         return block;
-    using Nothrow = void* (*)(size_t, const std::nothrow_t&);
+    using Nothrow = void *(*)(size_t, const std::nothrow_t &);
     const auto theirs = in_libstdcxx<Nothrow>("_ZnwmRKSt9nothrow_t");
     return theirs == nullptr ? nullptr : theirs(size, std::nothrow_t{});
 }
 
-FASTALLOC_INLINE void* new_nothrow(size_t size)
+FASTALLOC_INLINE void *new_nothrow(size_t size)
 {
     if (FASTALLOC_UNLIKELY(size > small_max))
         return new_nothrow_slow(size);
-    void* const block = allocate_fast(size);
+    void *const block = allocate_fast(size);
     if (FASTALLOC_UNLIKELY(block == nullptr))
         return new_nothrow_slow(size);
     return block;
 }
 
-FASTALLOC_SLOW void* new_nothrow_aligned(size_t size, std::align_val_t alignment)
+FASTALLOC_SLOW void *new_nothrow_aligned(size_t size, std::align_val_t alignment)
 {
-    if (void* const block = allocate_aligned(size, static_cast<size_t>(alignment)))
+    if (void *const block = allocate_aligned(size, static_cast<size_t>(alignment)))
         return block;
-    using Nothrow = void* (*)(size_t, std::align_val_t, const std::nothrow_t&);
+    using Nothrow = void *(*)(size_t, std::align_val_t, const std::nothrow_t &);
     const auto theirs = in_libstdcxx<Nothrow>("_ZnwmSt11align_val_tRKSt9nothrow_t");
     return theirs == nullptr ? nullptr : theirs(size, alignment, std::nothrow_t{});
 }
 
 } // namespace
 
-void* operator new(size_t size, const std::nothrow_t&) noexcept
+void *operator new(size_t size, const std::nothrow_t &) noexcept
 {
     return new_nothrow(size);
 }
 
-void* operator new[](size_t size, const std::nothrow_t&) noexcept
+void *operator new[](size_t size, const std::nothrow_t &) noexcept
 {
     return new_nothrow(size);
 }
 
-void* operator new(size_t size, std::align_val_t alignment, const std::nothrow_t&) noexcept
+void *operator new(size_t size, std::align_val_t alignment, const std::nothrow_t &) noexcept
 {
     return new_nothrow_aligned(size, alignment);
 }
 
-void* operator new[](size_t size, std::align_val_t alignment, const std::nothrow_t&) noexcept
+void *operator new[](size_t size, std::align_val_t alignment, const std::nothrow_t &) noexcept
 {
     return new_nothrow_aligned(size, alignment);
 }
 
 #endif
 
-void operator delete(void* block) noexcept
+void operator delete(void *block) noexcept
 {
     delete_any(block);
 }
 
-void operator delete[](void* block) noexcept
+void operator delete[](void *block) noexcept
 {
     delete_any(block);
 }
 
-void operator delete(void* block, const std::nothrow_t&) noexcept
+void operator delete(void *block, const std::nothrow_t &) noexcept
 {
     delete_any(block);
 }
 
-void operator delete[](void* block, const std::nothrow_t&) noexcept
+void operator delete[](void *block, const std::nothrow_t &) noexcept
 {
     delete_any(block);
 }
 
-void operator delete(void* block, size_t size) noexcept
+void operator delete(void *block, size_t size) noexcept
 {
     release_sized("operator delete", block, size);
 }
 
-void operator delete[](void* block, size_t size) noexcept
+void operator delete[](void *block, size_t size) noexcept
 {
     release_sized("operator delete", block, size);
 }
 
-void operator delete(void* block, std::align_val_t) noexcept
+void operator delete(void *block, std::align_val_t) noexcept
 {
     delete_any(block);
 }
 
-void operator delete[](void* block, std::align_val_t) noexcept
+void operator delete[](void *block, std::align_val_t) noexcept
 {
     delete_any(block);
 }
 
-void operator delete(void* block, std::align_val_t, const std::nothrow_t&) noexcept
+void operator delete(void *block, std::align_val_t, const std::nothrow_t &) noexcept
 {
     delete_any(block);
 }
 
-void operator delete[](void* block, std::align_val_t, const std::nothrow_t&) noexcept
+void operator delete[](void *block, std::align_val_t, const std::nothrow_t &) noexcept
 {
     delete_any(block);
 }
 
-void operator delete(void* block, size_t size, std::align_val_t alignment) noexcept
+void operator delete(void *block, size_t size, std::align_val_t alignment) noexcept
 {
     delete_aligned_sized(block, size, alignment);
 }
 
-void operator delete[](void* block, size_t size, std::align_val_t alignment) noexcept
+void operator delete[](void *block, size_t size, std::align_val_t alignment) noexcept
 {
     delete_aligned_sized(block, size, alignment);
 }

@@ -9,7 +9,7 @@
 #include <dlfcn.h>
 #include <pthread.h>
 
-extern "C" void* dlsym(void*, const char*) noexcept __attribute__((weak));
+extern "C" void *dlsym(void *, const char *) noexcept __attribute__((weak));
 
 using namespace fastalloc;
 
@@ -21,8 +21,8 @@ bool ask_whose_malloc()
 {
     if (dlsym == nullptr)
         return true;
-    void* const programs = dlsym(RTLD_DEFAULT, "malloc");
-    return programs == nullptr || programs == reinterpret_cast<void*>(&fastalloc_malloc);
+    void *const programs = dlsym(RTLD_DEFAULT, "malloc");
+    return programs == nullptr || programs == reinterpret_cast<void *>(&fastalloc_malloc);
 }
 
 } // namespace

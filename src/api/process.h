@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// What happens once per process: the settings, the question whose malloc the program uses, the fork handlers. The allocator
-// works without any of it having run: other libraries' constructors may come first.
+// What happens once per process: the settings, the question whose malloc the program uses, the fork handlers. The
+// allocator works without any of it having run: other libraries' constructors may come first.
 #pragma once
 
 namespace fastalloc

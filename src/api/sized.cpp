@@ -7,7 +7,7 @@
 namespace fastalloc
 {
 
-void release_sized_slow(const char* call, void* block, size_t size, size_t alignment)
+void release_sized_slow(const char *call, void *block, size_t size, size_t alignment)
 {
     if (block == nullptr)
         return;

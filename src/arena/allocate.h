@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// What api/ calls when the fast path does not do: allocation with all its parameters, and what can be known and done about a block
-// that exists. Any thread; errno is the caller's business except where a function says so.
+// What api/ calls when the fast path does not do: allocation with all its parameters, and what can be known and done
+// about a block that exists. Any thread; errno is the caller's business except where a function says so.
 #pragma once
 
 #include "arena/arena.h"
@@ -17,10 +17,12 @@ constexpr size_t size_max = PTRDIFF_MAX;
 // Requires: alignment is a power of two, at least default_alignment.
 Allocation allocate(size_t size, size_t alignment);
 
-// The same for the usual case that a bin has it. Requires: alignment is a power of two. Null and errno ENOMEM: out of memory.
-void* allocate_aligned(size_t size, size_t alignment);
+// The same for the usual case that a bin has it. Requires: alignment is a power of two. Null and errno ENOMEM: out of
+// memory.
+void *allocate_aligned(size_t size, size_t alignment);
 
-// The settings count from the process's first call on, be it malloc's or the constructor's; both come before a second thread.
+// The settings count from the process's first call on, be it malloc's or the constructor's; both come before a second
+// thread.
 void load_options_once();
 
 // What is known of a live block.
@@ -31,17 +33,18 @@ struct BlockShape
 };
 
 // The shape of a live block, ending the process if `block` is none; foreign blocks that go to libc have usable 0.
-BlockShape shape_of_block(const char* call, const void* block);
+BlockShape shape_of_block(const char *call, const void *block);
 
 // Its usable size; foreign blocks that go to libc are asked about there.
-size_t usable_size(const char* call, void* block);
+size_t usable_size(const char *call, void *block);
 
-// Whether a block of this shape may have been asked for with this size and alignment. realloc keeps a block in place if and only if
-// this holds, so sized free accepts what realloc left:
+// Whether a block of this shape may have been asked for with this size and alignment. realloc keeps a block in place if
+// and only if this holds, so sized free accepts what realloc left:
 //     size <= usable, and malloc would choose this class, or size > usable / 2
-bool accepted(const BlockShape& shape, size_t size, size_t alignment);
+bool accepted(const BlockShape &shape, size_t size, size_t alignment);
 
-// realloc for a block that is not null and a size that is not 0. Null and ENOMEM if there is no memory: the block is untouched.
-void* reallocate(void* block, size_t size);
+// realloc for a block that is not null and a size that is not 0. Null and ENOMEM if there is no memory: the block is
+// untouched.
+void *reallocate(void *block, size_t size);
 
 } // namespace fastalloc

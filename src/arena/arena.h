@@ -5,13 +5,13 @@
 //     malloc: words.malloc_arena -> class -> bin -> pop            empty bin or big size: allocate_slow
 //     free:   window -> record -> owner is words.free_arena -> bin -> push     anything else: release_slow
 //
-// The *private* part (heads and rooms of bins, outbox) belongs to the attached thread alone, without a lock, and is bounded in
-// bytes. Everything else is under the arena's lock, which the owner takes once per slow path and anybody else who needs it
-// takes too: purge, statistics, heap check, fork, a thread that drains the inbox.
+// The *private* part (heads and rooms of bins, outbox) belongs to the attached thread alone, without a lock, and is
+// bounded in bytes. Everything else is under the arena's lock, which the owner takes once per slow path and anybody
+// else who needs it takes too: purge, statistics, heap check, fork, a thread that drains the inbox.
 //
 // Modes never touch the fast path: they swap the words a thread looks at for an arena whose bins are empty and whose
-// operations differ (empty_arena: not attached yet, or asked to purge; ending_arena: the thread is nearly gone). All a fast path may
-// reach hangs off the arena.
+// operations differ (empty_arena: not attached yet, or asked to purge; ending_arena: the thread is nearly gone). All a
+// fast path may reach hangs off the arena.
 //
 // Locks are taken in this order: registry, arena, node heap, window, outside registry; a second arena by try_lock only.
 #pragma once
@@ -29,24 +29,24 @@ class Arena;
 
 struct Allocation
 {
-    void* block; // null: out of memory
+    void *block; // null: out of memory
     bool zeroed; // known to be zero already
 };
 
 // What an arena does when the fast path falls out of it. The functions take the arena the words named.
 struct ArenaOperations
 {
-    Allocation (*allocate)(Arena* arena, size_t size, size_t alignment);
-    void (*release)(Arena* arena, void* block);
+    Allocation (*allocate)(Arena *arena, size_t size, size_t alignment);
+    void (*release)(Arena *arena, void *block);
 };
 
 // A thread's own: initial-exec TLS. The first two are written under the registry's lock only, by their thread or by an
 // installer, and read by their thread without one (relaxed).
 struct ThreadWords
 {
-    std::atomic<Arena*> malloc_arena; // never null
-    std::atomic<Arena*> free_arena;   // never null
-    Arena* self;                      // the arena this thread is attached to, null before and after
+    std::atomic<Arena *> malloc_arena; // never null
+    std::atomic<Arena *> free_arena;   // never null
+    Arena *self;                       // the arena this thread is attached to, null before and after
 };
 static_assert(sizeof(ThreadWords) == 24, "TLS is scarce: dlopen must find room for ours");
 
@@ -55,9 +55,9 @@ extern constinit thread_local ThreadWords thread_words;
 // Remote frees held back, for one owner each.
 struct OutboxSlot
 {
-    Arena* owner;
-    void* first;
-    void* last;
+    Arena *owner;
+    void *first;
+    void *last;
     uint32_t bytes;
 };
 
@@ -73,7 +73,8 @@ public:
         common, // for threads that have none of their own
     };
 
-    explicit constexpr Arena(const ArenaOperations* its_operations, Node its_node = 0, Purpose purpose = Purpose::thread)
+    explicit constexpr Arena(const ArenaOperations *its_operations, Node its_node = 0,
+                             Purpose purpose = Purpose::thread)
         : operations(its_operations), node(its_node), is_common(purpose == Purpose::common)
     {
     }
@@ -84,17 +85,18 @@ public:
     Allocation allocate_small(SizeClass size_class);
 
     // A block of ours, of a small class, that its active stack has no room for.
-    void release_small(Span* record, void* block);
+    void release_small(Span *record, void *block);
 
-    // The slow twins' own bins for medium blocks: as the fast path's for small ones, and a bit per block to see double frees.
+    // The slow twins' own bins for medium blocks: as the fast path's for small ones, and a bit per block to see double
+    // frees.
     Allocation allocate_medium(SizeClass size_class);
-    void release_medium(Span* record, void* block);
+    void release_medium(Span *record, void *block);
 
     // A block of another arena: into the outbox, or on to its owner's inbox.
-    void release_remote(Arena* owner, Span* record, void* block);
+    void release_remote(Arena *owner, Span *record, void *block);
 
-    // Everything private back to the spans and to other owners, all leases given back. Also for a thread that has the lock of an
-    // arena nobody is attached to.
+    // Everything private back to the spans and to other owners, all leases given back. Also for a thread that has the
+    // lock of an arena nobody is attached to.
     void flush();
 
     // At the end of a thread: as flush(), but bins that need no lease may stay filled for the next thread.
@@ -111,21 +113,22 @@ public:
     Allocation allocate_locked(SizeClass size_class);
 
     // Blocks first .. last, linked, go to this arena's inbox; whoever fills it above its bound drains it.
-    void push_inbox(void* first, void* last, uint32_t bytes);
+    void push_inbox(void *first, void *last, uint32_t bytes);
 
     // Sorts the inbox into the spans, unless somebody holds the lock, who will look again himself.
     void drain_if_full();
     void drain();
 
-    // The private part of an arena that nobody is attached to but whose bins are filled, or whose thread did not survive a fork: back to
-    // the spans. Requires: lock held.
+    // The private part of an arena that nobody is attached to but whose bins are filled, or whose thread did not
+    // survive a fork: back to the spans. Requires: lock held.
     void settle();
 
     // The first broken invariant of what is not private, or null. Requires: lock held.
-    const char* verify() const;
+    const char *verify() const;
 
-    // The first broken invariant of the bins, or null. Requires: called by the attached thread, or no thread is attached.
-    const char* verify_bins() const;
+    // The first broken invariant of the bins, or null. Requires: called by the attached thread, or no thread is
+    // attached.
+    const char *verify_bins() const;
 
     struct Figures
     {
@@ -139,38 +142,39 @@ public:
     // Requires: lock held.
     Figures figures() const;
 
-    NodeHeap& heap() const
+    NodeHeap &heap() const
     {
         return node_heap(node);
     }
 
     // The bin a request names.
-    FASTALLOC_INLINE Bin& bin_at(size_t offset)
+    FASTALLOC_INLINE Bin &bin_at(size_t offset)
     {
-        return *reinterpret_cast<Bin*>(reinterpret_cast<char*>(bins) + offset);
+        return *reinterpret_cast<Bin *>(reinterpret_cast<char *>(bins) + offset);
     }
 
     Bin bins[default_bins] = {};
-    const ArenaOperations* operations;
+    const ArenaOperations *operations;
     uint64_t link_secret = 0; // the window's, at hand for the fast path
 
     Lock lock;
     Node node;
 
-    // The registry's, under its lock; `attached` is also changed under this arena's lock and read relaxed before trying that.
+    // The registry's, under its lock; `attached` is also changed under this arena's lock and read relaxed before trying
+    // that.
     std::atomic<bool> attached{false};
-    bool is_common;                 // serves threads without an arena, never adopted
-    bool abandoned = false;         // its thread did not survive a fork: settle() before use
-    bool warm = false;              // nobody is attached, its bins are filled: settle() before a span is adopted. Its lock's
-    uint8_t exit_rounds = 0;        // times the key's destructor has run for this thread
-    ThreadWords* words = nullptr;   // of the attached thread
-    Arena* next_detached = nullptr;
-    std::atomic<Arena*> next_arena{nullptr}; // all arenas there ever were, see Registry
+    bool is_common;          // serves threads without an arena, never adopted
+    bool abandoned = false;  // its thread did not survive a fork: settle() before use
+    bool warm = false;       // nobody is attached, its bins are filled: settle() before a span is adopted. Its lock's
+    uint8_t exit_rounds = 0; // times the key's destructor has run for this thread
+    ThreadWords *words = nullptr; // of the attached thread
+    Arena *next_detached = nullptr;
+    std::atomic<Arena *> next_arena{nullptr}; // all arenas there ever were, see Registry
 
 private:
     struct Chain
     {
-        void* first = nullptr;
+        void *first = nullptr;
         uint32_t count = 0;
         bool zeroed = false; // the one block of it is
     };
@@ -178,47 +182,48 @@ private:
     friend class ArenaGuard;
 
     Allocation refill(SizeClass size_class);
-    void overflow(Span* record, void* block);
+    void overflow(Span *record, void *block);
     bool take_spare(unsigned index);
     bool make_spare(unsigned index);
-    const char* verify_stack(const void* block, unsigned index, uint32_t count) const;
+    const char *verify_stack(const void *block, unsigned index, uint32_t count) const;
 
     // All require the lock.
-    void gather(SizeClass size_class, uint32_t wanted, Chain* chain);
-    void take_listed(Span* span, uint32_t wanted, Chain* chain);
-    void take_fresh(Span* span, uint32_t wanted, Chain* chain);
-    void take_medium(Span* span, Chain* chain);
-    Span* span_with_room(SizeClass size_class);
-    Span* adopt_span(SizeClass size_class);
-    Span* new_span(SizeClass size_class);
-    void give_span(Span* span);
-    void list_span(Span* span);
-    void unlist_span(Span* span);
-    void splice(Span* span, void* first, void* last, uint32_t count);
-    void return_blocks(void* first, uint32_t count);
-    void return_colder(Bin* bin, uint32_t keep);
+    void gather(SizeClass size_class, uint32_t wanted, Chain *chain);
+    void take_listed(Span *span, uint32_t wanted, Chain *chain);
+    void take_fresh(Span *span, uint32_t wanted, Chain *chain);
+    void take_medium(Span *span, Chain *chain);
+    Span *span_with_room(SizeClass size_class);
+    Span *adopt_span(SizeClass size_class);
+    Span *new_span(SizeClass size_class);
+    void give_span(Span *span);
+    void list_span(Span *span);
+    void unlist_span(Span *span);
+    void splice(Span *span, void *first, void *last, uint32_t count);
+    void return_blocks(void *first, uint32_t count);
+    void return_colder(Bin *bin, uint32_t keep);
     void return_spare(unsigned index);
-    void unmark_binned(const void* block);
-    void give_medium(Span* head, void* block);
+    void unmark_binned(const void *block);
+    void give_medium(Span *head, void *block);
     void drain_locked();
     void count_handed_out(int64_t bytes);
     void flush_locked();
     void recover_locked();
-    bool flush_slot(OutboxSlot* slot);
+    bool flush_slot(OutboxSlot *slot);
 
     // arena/budget.cpp
     void raise_limit(unsigned index);
     void lower_limit(unsigned index, uint32_t limit);
     void set_charged(uint64_t bytes);
+    bool holds_lease() const;
     void slow_path_done();
     void verify_or_die() const;
     void look_for_unused_bins();
 
     BinBack backs_[class_count] = {};
-    uint64_t charged_ = 0;          // sum of 2 x limit x block size over all bins
-    int64_t handed_out_ = 0;        // not yet in the node's total
+    uint64_t charged_ = 0;   // sum of 2 x limit x block size over all bins
+    int64_t handed_out_ = 0; // not yet in the node's total
     uint32_t slow_paths_ = 0;
-    Arena* adopt_cursor_ = nullptr; // where the last search for detached arenas stopped
+    Arena *adopt_cursor_ = nullptr; // where the last search for detached arenas stopped
     uint64_t refills_ = 0;
     uint64_t overflows_ = 0;
 
@@ -227,10 +232,11 @@ private:
     std::atomic<uint32_t> outbox_total_{0};   // bytes; read by statistics, relaxed
     std::atomic<uint64_t> remote_batches_{0}; // the same
 
-    // The inbox: a stack of batches. Push: compare-and-swap (release); taken whole by exchange (acquire). Written by all
-    // threads, so on a line of its own.
-    alignas(64) std::atomic<void*> inbox_{nullptr};
-    std::atomic<int64_t> inbox_bytes_{0}; // pushed and not yet drained; lags behind, below 0 even, while a push is under way
+    // The inbox: a stack of batches. Push: compare-and-swap (release); taken whole by exchange (acquire). Written by
+    // all threads, so on a line of its own.
+    alignas(64) std::atomic<void *> inbox_{nullptr};
+    std::atomic<int64_t> inbox_bytes_{
+        0}; // pushed and not yet drained; lags behind, below 0 even, while a push is under way
 };
 
 static_assert(sizeof(Arena) <= 4096, "an arena's every-day part is one page");
@@ -239,11 +245,11 @@ static_assert(sizeof(Arena) <= 4096, "an arena's every-day part is one page");
 class ArenaGuard
 {
 public:
-    explicit ArenaGuard(Arena* arena) : arena_(arena), outcome_(arena->lock.lock())
+    explicit ArenaGuard(Arena *arena) : arena_(arena), outcome_(arena->lock.lock())
     {
     }
 
-    ArenaGuard(Arena* arena, Guard::Try) : arena_(arena), outcome_(arena->lock.try_lock())
+    ArenaGuard(Arena *arena, Guard::Try) : arena_(arena), outcome_(arena->lock.try_lock())
     {
     }
 
@@ -252,13 +258,14 @@ public:
         if (outcome_ != Lock::Outcome::taken)
             return;
         arena_->lock.unlock();
-        // Sequentially consistent like the pusher's addition and its failed attempt at the lock: one of both sees the other.
+        // Sequentially consistent like the pusher's addition and its failed attempt at the lock: one of both sees the
+        // other.
         if (FASTALLOC_UNLIKELY(arena_->inbox_bytes_.load() > inbox_bound))
             arena_->drain_if_full();
     }
 
-    ArenaGuard(const ArenaGuard&) = delete;
-    ArenaGuard& operator=(const ArenaGuard&) = delete;
+    ArenaGuard(const ArenaGuard &) = delete;
+    ArenaGuard &operator=(const ArenaGuard &) = delete;
 
     explicit operator bool() const
     {
@@ -266,7 +273,7 @@ public:
     }
 
 private:
-    Arena* arena_;
+    Arena *arena_;
     Lock::Outcome outcome_;
 };
 
@@ -278,31 +285,31 @@ extern const ArenaOperations attached_operations;
 // ---- the fast path ------------------------------------------------------------------------------------
 
 // The slow twins: operations of the arena the words name. allocate_slow sets errno to ENOMEM where it returns null.
-FASTALLOC_SLOW void* allocate_slow(size_t size);
-FASTALLOC_SLOW void release_slow(void* block);
+FASTALLOC_SLOW void *allocate_slow(size_t size);
+FASTALLOC_SLOW void release_slow(void *block);
 
 // A block that is in the bin, or null: the slow twin's work. Requires: size <= small_max.
-FASTALLOC_INLINE void* allocate_fast(size_t size)
+FASTALLOC_INLINE void *allocate_fast(size_t size)
 {
-    Arena* const arena = thread_words.malloc_arena.load(std::memory_order_relaxed);
-    Bin& bin = arena->bin_at(bin_offset_of(size));
+    Arena *const arena = thread_words.malloc_arena.load(std::memory_order_relaxed);
+    Bin &bin = arena->bin_at(bin_offset_of(size));
     if (FASTALLOC_UNLIKELY(bin.head == nullptr))
         return nullptr;
     return bin.pop(arena->link_secret);
 }
 
 // Whether the block went to its bin; else it is the slow twin's. `block` may be any pointer.
-FASTALLOC_INLINE bool release_fast(void* block)
+FASTALLOC_INLINE bool release_fast(void *block)
 {
     const uintptr_t base = window_bounds.base;
     const uintptr_t offset = reinterpret_cast<uintptr_t>(block) - base;
     if (FASTALLOC_UNLIKELY(offset >= window_bounds.limit_bytes.get()))
         return false;
-    const Span* const record = span_at_offset(base, offset);
-    Arena* const arena = thread_words.free_arena.load(std::memory_order_relaxed);
+    const Span *const record = span_at_offset(base, offset);
+    Arena *const arena = thread_words.free_arena.load(std::memory_order_relaxed);
     if (FASTALLOC_UNLIKELY(record->owner.get() != arena))
         return false;
-    Bin& bin = *record->bin;
+    Bin &bin = *record->bin;
     if (FASTALLOC_UNLIKELY(bin.head == block))
         return false;
     return bin.push(block, arena->link_secret);

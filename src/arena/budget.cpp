@@ -27,13 +27,13 @@ uint64_t leased_part(uint64_t charged)
     return charged > own ? charged - own : 0;
 }
 
-// What may be leased in all. Blocks in bins pin the spans they are of, in the worst case each one another; so the part that does not
-// follow live memory is granted only while all that is open is little.
+// What may be leased in all. Blocks in bins pin the spans they are of, in the worst case each one another; so the part
+// that does not follow live memory is granted only while all that is open is little.
 uint64_t fund_total()
 {
     uint64_t live = 0;
     uint64_t open = 0;
-    for_each_node_heap([&](const NodeHeap& heap) {
+    for_each_node_heap([&](const NodeHeap &heap) {
         live += heap.live_bytes();
         open += heap.open_bytes();
     });
@@ -55,7 +55,7 @@ uint32_t first_limit(size_t bytes)
     return bytes < wanted ? static_cast<uint32_t>(wanted / bytes) : 1;
 }
 
-uint32_t length_of(const void* block)
+uint32_t length_of(const void *block)
 {
     uint32_t length = 0;
     for (; block != nullptr; block = next_of(block))
@@ -85,6 +85,11 @@ bool Fund::take(uint64_t bytes)
     return true;
 }
 
+bool Arena::holds_lease() const
+{
+    return leased_part(charged_) != 0;
+}
+
 // Requires: what the charge grows by above the own budget has been taken from the fund.
 void Arena::set_charged(uint64_t bytes)
 {
@@ -99,7 +104,7 @@ void Arena::set_charged(uint64_t bytes)
 // Doubles a bin's limit, or gives it its first, as far as budget and fund allow.
 void Arena::raise_limit(unsigned index)
 {
-    Bin& bin = bins[index];
+    Bin &bin = bins[index];
     const size_t bytes = 2 * class_bytes(static_cast<SizeClass>(index)); // a place in either stack
     const uint32_t wanted = bin.limit == 0 ? first_limit(bytes) : bin.limit;
     const uint64_t own_left = own_budget() > charged_ ? own_budget() - charged_ : 0;
@@ -119,7 +124,7 @@ void Arena::raise_limit(unsigned index)
 // Gives blocks above the new limit back to their spans and the charge back to budget or fund.
 void Arena::lower_limit(unsigned index, uint32_t limit)
 {
-    Bin& bin = bins[index];
+    Bin &bin = bins[index];
     if (limit >= bin.limit)
         return;
     return_spare(index);
@@ -147,8 +152,8 @@ void Arena::look_for_unused_bins()
 {
     for (unsigned index = 0; index < class_count; ++index)
     {
-        Bin& bin = bins[index];
-        BinBack& back = backs_[index];
+        Bin &bin = bins[index];
+        BinBack &back = backs_[index];
         if (bin.limit == 0)
             continue;
         const uint32_t room = bin.room.load();
@@ -181,12 +186,12 @@ Arena::Bins Arena::hand_over(Bins wanted)
     ArenaGuard guard(this);
     if (!guard)
         return Bins::kept;
-    if (wanted == Bins::emptied || charged_ > own_budget())
+    if (wanted == Bins::emptied || holds_lease())
     {
         flush_locked();
         return Bins::emptied;
     }
-    for (OutboxSlot& slot : outbox_)
+    for (OutboxSlot &slot : outbox_)
         flush_slot(&slot);
     return Bins::kept;
 }
@@ -204,7 +209,7 @@ void Arena::settle()
 
 void Arena::flush_locked()
 {
-    for (OutboxSlot& slot : outbox_)
+    for (OutboxSlot &slot : outbox_)
         flush_slot(&slot);
     for (unsigned index = 0; index < class_count; ++index)
         lower_limit(index, 0);
@@ -213,15 +218,15 @@ void Arena::flush_locked()
     handed_out_ = 0;
 }
 
-// A bin may have been cut off anywhere: its stacks are valid lists, or one under two names; their lengths are counted anew, and go
-// back to the spans. The outbox the same.
+// A bin may have been cut off anywhere: its stacks are valid lists, or one under two names; their lengths are counted
+// anew, and go back to the spans. The outbox the same.
 void Arena::recover_locked()
 {
     for (unsigned index = 0; index < class_count; ++index)
     {
-        Bin& bin = bins[index];
-        BinBack& back = backs_[index];
-        void* const spare = back.spare == bin.head ? nullptr : back.spare;
+        Bin &bin = bins[index];
+        BinBack &back = backs_[index];
+        void *const spare = back.spare == bin.head ? nullptr : back.spare;
         return_blocks(bin.head, length_of(bin.head));
         return_blocks(spare, length_of(spare));
         bin.head = nullptr;
@@ -229,12 +234,12 @@ void Arena::recover_locked()
         back.spare = nullptr;
         back.spare_count.store(0, std::memory_order_relaxed);
     }
-    for (OutboxSlot& slot : outbox_)
+    for (OutboxSlot &slot : outbox_)
     {
-        for (void* block = slot.first; block != nullptr;)
+        for (void *block = slot.first; block != nullptr;)
         {
-            void* const next_block = next_of(block);
-            const Span* const record = span_of(reinterpret_cast<uintptr_t>(block));
+            void *const next_block = next_of(block);
+            const Span *const record = span_of(reinterpret_cast<uintptr_t>(block));
             slot.owner->push_inbox(block, block, static_cast<uint32_t>(class_bytes(record->size_class)));
             block = next_block;
         }

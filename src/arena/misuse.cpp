@@ -6,22 +6,22 @@
 namespace fastalloc
 {
 
-void fatal_foreign(const char* call, const void* block)
+void fatal_foreign(const char *call, const void *block)
 {
     Message().text(call).text("(").pointer(block).text("): not a block of this allocator").fatal();
 }
 
-void fatal_double_free(const void* block, size_t bytes)
+void fatal_double_free(const void *block, size_t bytes)
 {
     Message().text("free(").pointer(block).text("): double free of a block of ").bytes(bytes).fatal();
 }
 
-void fatal_inside(const char* call, const void* block, size_t bytes)
+void fatal_inside(const char *call, const void *block, size_t bytes)
 {
     Message().text(call).text("(").pointer(block).text("): points into a block of ").bytes(bytes).fatal();
 }
 
-void fatal_wrong_size(const char* call, const void* block, size_t size, size_t usable)
+void fatal_wrong_size(const char *call, const void *block, size_t size, size_t usable)
 {
     Message()
         .text(call)
@@ -35,7 +35,7 @@ void fatal_wrong_size(const char* call, const void* block, size_t size, size_t u
         .fatal();
 }
 
-void fatal_too_many_blocks(const void* block, size_t bytes)
+void fatal_too_many_blocks(const void *block, size_t bytes)
 {
     Message()
         .text("more blocks of ")
@@ -46,12 +46,12 @@ void fatal_too_many_blocks(const void* block, size_t bytes)
         .fatal();
 }
 
-void fatal_broken_invariant(const char* broken)
+void fatal_broken_invariant(const char *broken)
 {
     Message().text("broken invariant: ").text(broken).fatal();
 }
 
-void fatal_broken_link(const void* link)
+void fatal_broken_link(const void *link)
 {
     Message().text("a freed block was written to: its link decodes to ").pointer(link).fatal();
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// What happens when the fast path falls out of an arena: the slow twins, and the operations of attached, empty and ending arenas.
+// What happens when the fast path falls out of an arena: the slow twins, and the operations of attached, empty and
+// ending arenas.
 #include "arena/allocate.h"
 #include "arena/foreign.h"
 #include "arena/misuse.h"
@@ -29,7 +30,7 @@ Allocation allocate_big(Node node, size_t size, size_t alignment)
 }
 
 // A block that belongs to no arena: a large one, an outside one, or none of ours. `record` is null outside the window.
-void release_big(Span* record, void* block)
+void release_big(Span *record, void *block)
 {
     if (record != nullptr && record->kind.load(std::memory_order_relaxed) == SpanKind::large)
     {
@@ -40,7 +41,7 @@ void release_big(Span* record, void* block)
         foreign_release("free", block);
 }
 
-Span* record_of(void* block)
+Span *record_of(void *block)
 {
     const auto address = reinterpret_cast<uintptr_t>(block);
     return in_window(address) ? span_of(address) : nullptr;
@@ -48,7 +49,7 @@ Span* record_of(void* block)
 
 // ---- attached: the usual -----------------------------------------------------------------------------------
 
-Allocation attached_allocate(Arena* arena, size_t size, size_t alignment)
+Allocation attached_allocate(Arena *arena, size_t size, size_t alignment)
 {
     const SizeClass size_class = class_of(size, alignment);
     if (size_class == no_class)
@@ -56,10 +57,10 @@ Allocation attached_allocate(Arena* arena, size_t size, size_t alignment)
     return is_small(size_class) ? arena->allocate_small(size_class) : arena->allocate_medium(size_class);
 }
 
-void attached_release(Arena* arena, void* block)
+void attached_release(Arena *arena, void *block)
 {
-    Span* const record = record_of(block);
-    Arena* const owner = record != nullptr ? record->owner.load() : nullptr;
+    Span *const record = record_of(block);
+    Arena *const owner = record != nullptr ? record->owner.load() : nullptr;
     if (owner == nullptr)
         release_big(record, block);
     else if (owner != arena)
@@ -74,20 +75,20 @@ void attached_release(Arena* arena, void* block)
 
 // ---- ending: no arena any more; also the way of a thread that cannot get one ---------------------------------
 
-Allocation ending_allocate(Arena*, size_t size, size_t alignment)
+Allocation ending_allocate(Arena *, size_t size, size_t alignment)
 {
     const Node node = topology::current_node();
     const SizeClass size_class = class_of(size, alignment);
     if (size_class == no_class)
         return allocate_big(node, size, alignment);
-    Arena* const common = registry.common_arena(node);
+    Arena *const common = registry.common_arena(node);
     return common != nullptr ? common->allocate_locked(size_class) : Allocation{nullptr, false};
 }
 
-void ending_release(Arena*, void* block)
+void ending_release(Arena *, void *block)
 {
-    Span* const record = record_of(block);
-    Arena* const owner = record != nullptr ? record->owner.load() : nullptr;
+    Span *const record = record_of(block);
+    Arena *const owner = record != nullptr ? record->owner.load() : nullptr;
     if (owner == nullptr)
         release_big(record, block);
     else
@@ -96,18 +97,18 @@ void ending_release(Arena*, void* block)
 
 // ---- empty: not attached yet, or asked to flush -----------------------------------------------------------------
 
-Arena* come_home()
+Arena *come_home()
 {
-    Arena* const self = thread_words.self;
+    Arena *const self = thread_words.self;
     if (self == nullptr)
         return registry.attach();
     registry.flush_and_restore(self);
     return self;
 }
 
-Allocation empty_allocate(Arena* empty, size_t size, size_t alignment)
+Allocation empty_allocate(Arena *empty, size_t size, size_t alignment)
 {
-    if (Arena* const arena = come_home())
+    if (Arena *const arena = come_home())
         return attached_allocate(arena, size, alignment);
     if (class_of(size, alignment) == no_class)
         return allocate_big(topology::current_node(), size, alignment); // needs no arena
@@ -115,10 +116,10 @@ Allocation empty_allocate(Arena* empty, size_t size, size_t alignment)
     return never ? ending_allocate(empty, size, alignment) : Allocation{nullptr, false};
 }
 
-void empty_release(Arena* empty, void* block)
+void empty_release(Arena *empty, void *block)
 {
     // Before the first block there is none to free: a pointer from elsewhere needs no arena.
-    Arena* const arena = window_bounds.base == 0 ? nullptr : come_home();
+    Arena *const arena = window_bounds.base == 0 ? nullptr : come_home();
     if (arena == nullptr)
         ending_release(empty, block);
     else
@@ -142,7 +143,7 @@ Allocation allocate(size_t size, size_t alignment)
     load_options_once();
     if (FASTALLOC_UNLIKELY(size > size_max))
         return {nullptr, false};
-    Arena* const arena = thread_words.malloc_arena.load(std::memory_order_relaxed);
+    Arena *const arena = thread_words.malloc_arena.load(std::memory_order_relaxed);
     return arena->operations->allocate(arena, size, alignment);
 }
 
@@ -154,35 +155,35 @@ void load_options_once()
     options_load_from_environment();
 }
 
-void* allocate_aligned(size_t size, size_t alignment)
+void *allocate_aligned(size_t size, size_t alignment)
 {
     const SizeClass size_class = class_of(size, alignment);
     if (size_class < small_class_count)
     {
-        Arena* const arena = thread_words.malloc_arena.load(std::memory_order_relaxed);
-        Bin& bin = arena->bins[size_class];
+        Arena *const arena = thread_words.malloc_arena.load(std::memory_order_relaxed);
+        Bin &bin = arena->bins[size_class];
         if (bin.head != nullptr)
             return bin.pop(arena->link_secret);
     }
-    void* const block = allocate(size, alignment).block;
+    void *const block = allocate(size, alignment).block;
     if (FASTALLOC_UNLIKELY(block == nullptr))
         errno = ENOMEM;
     return block;
 }
 
-void* allocate_slow(size_t size)
+void *allocate_slow(size_t size)
 {
-    void* const block = allocate(size, default_alignment).block;
+    void *const block = allocate(size, default_alignment).block;
     if (FASTALLOC_UNLIKELY(block == nullptr))
         errno = ENOMEM;
     return block;
 }
 
-void release_slow(void* block)
+void release_slow(void *block)
 {
     if (block == nullptr)
         return;
-    Arena* const arena = thread_words.free_arena.load(std::memory_order_relaxed);
+    Arena *const arena = thread_words.free_arena.load(std::memory_order_relaxed);
     arena->operations->release(arena, block);
 }
 

@@ -16,23 +16,23 @@ namespace fastalloc
 namespace
 {
 
-Span* record_of(const void* block)
+Span *record_of(const void *block)
 {
     const auto address = reinterpret_cast<uintptr_t>(block);
     return in_window(address) ? span_of(address) : nullptr;
 }
 
-// What a block that grows to `size` is given: above small sizes a quarter more, of which only what is used is touched, so that growing
-// step by step does not copy at each step. accepted() holds for it and `size`.
+// What a block that grows to `size` is given: above small sizes a quarter more, of which only what is used is touched,
+// so that growing step by step does not copy at each step. accepted() holds for it and `size`.
 size_t with_room_to_grow(size_t size)
 {
     return size > small_max && size <= medium_max - medium_max / 4 ? size + size / 4 : size;
 }
 
 // A new block with the old contents.
-void* move_block(void* block, size_t usable, size_t size)
+void *move_block(void *block, size_t usable, size_t size)
 {
-    void* const moved = allocate(size > usable ? with_room_to_grow(size) : size, default_alignment).block;
+    void *const moved = allocate(size > usable ? with_room_to_grow(size) : size, default_alignment).block;
     if (moved == nullptr)
     {
         errno = ENOMEM;
@@ -43,14 +43,14 @@ void* move_block(void* block, size_t usable, size_t size)
     return moved;
 }
 
-void* reallocate_large(Span* head, void* block, size_t size)
+void *reallocate_large(Span *head, void *block, size_t size)
 {
     const size_t usable = large_usable(head);
     if (size <= large_max && size > medium_max && large_resize(head, size))
         return block;
     if (size > usable && usable >= carry_out_min)
     {
-        void* const carried = outside.carry_out(reinterpret_cast<uintptr_t>(block), usable, size);
+        void *const carried = outside.carry_out(reinterpret_cast<uintptr_t>(block), usable, size);
         if (carried != nullptr)
         {
             release_slow(block);
@@ -60,11 +60,11 @@ void* reallocate_large(Span* head, void* block, size_t size)
     return move_block(block, usable, size);
 }
 
-void* reallocate_outside(void* block, size_t usable, size_t size)
+void *reallocate_outside(void *block, size_t usable, size_t size)
 {
     if (size > medium_max)
     {
-        void* const resized = outside.reallocate(block, size);
+        void *const resized = outside.reallocate(block, size);
         if (resized == nullptr)
             errno = ENOMEM;
         return resized;
@@ -74,9 +74,9 @@ void* reallocate_outside(void* block, size_t usable, size_t size)
 
 } // namespace
 
-BlockShape shape_of_block(const char* call, const void* block)
+BlockShape shape_of_block(const char *call, const void *block)
 {
-    Span* const record = record_of(block);
+    Span *const record = record_of(block);
     if (record != nullptr && record->owner.load() != nullptr)
         return {class_bytes(record->size_class), record->size_class};
     if (record != nullptr && record->kind.load(std::memory_order_relaxed) == SpanKind::large)
@@ -88,13 +88,13 @@ BlockShape shape_of_block(const char* call, const void* block)
     return {outside.usable(block), no_class};
 }
 
-size_t usable_size(const char* call, void* block)
+size_t usable_size(const char *call, void *block)
 {
     const size_t usable = shape_of_block(call, block).usable;
     return usable != 0 ? usable : foreign_usable(block);
 }
 
-bool accepted(const BlockShape& shape, size_t size, size_t alignment)
+bool accepted(const BlockShape &shape, size_t size, size_t alignment)
 {
     if (size > shape.usable)
         return false;
@@ -106,7 +106,7 @@ bool accepted(const BlockShape& shape, size_t size, size_t alignment)
     return class_of(size, alignment) == no_class && (size == 0 ? 1 : size) + slice_bytes > shape.usable;
 }
 
-void* reallocate(void* block, size_t size)
+void *reallocate(void *block, size_t size)
 {
     const BlockShape shape = shape_of_block("realloc", block);
     if (FASTALLOC_UNLIKELY(shape.usable == 0))
@@ -120,7 +120,7 @@ void* reallocate(void* block, size_t size)
     }
     if (shape.size_class != no_class)
         return move_block(block, shape.usable, size);
-    Span* const record = record_of(block);
+    Span *const record = record_of(block);
     if (record != nullptr && record->kind.load(std::memory_order_relaxed) == SpanKind::large)
         return reallocate_large(record, block, size);
     return reallocate_outside(block, shape.usable, size);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// How blocks move between a thread's bins and the spans of its arena: refill, overflow, and the spans' own comings and goings.
+// How blocks move between a thread's bins and the spans of its arena: refill, overflow, and the spans' own comings and
+// goings.
 #include "arena/arena.h"
 
 #include "arena/budget.h"
@@ -12,9 +13,9 @@ namespace fastalloc
 namespace
 {
 
-void* block_at(const Span* span, uint32_t number)
+void *block_at(const Span *span, uint32_t number)
 {
-    return reinterpret_cast<void*>(address_of(span) + number * class_bytes(span->size_class));
+    return reinterpret_cast<void *>(address_of(span) + number * class_bytes(span->size_class));
 }
 
 // A fresh list is never threaded further than over one page of this size, whatever the system's pages are.
@@ -24,17 +25,18 @@ constexpr size_t fresh_page_bytes = 4096;
 
 // ---- from spans to a bin -------------------------------------------------------------------------------------
 
-// Blocks that came back before, in front of what the chain has. The first span's whole list is taken without touching a block.
-void Arena::take_listed(Span* span, uint32_t wanted, Chain* chain)
+// Blocks that came back before, in front of what the chain has. The first span's whole list is taken without touching a
+// block.
+void Arena::take_listed(Span *span, uint32_t wanted, Chain *chain)
 {
     const uint32_t length = span->free_list_length();
     const uint32_t take = length < wanted ? length : wanted;
-    void* const first = span->free_list;
+    void *const first = span->free_list;
     if (take == length && chain->first == nullptr)
         span->free_list = nullptr;
     else
     {
-        void* last = first;
+        void *last = first;
         for (uint32_t step = 1; step < take; ++step)
             last = next_of(last);
         span->free_list = next_of(last);
@@ -45,8 +47,9 @@ void Arena::take_listed(Span* span, uint32_t wanted, Chain* chain)
     span->handed_out = static_cast<uint16_t>(span->handed_out + take);
 }
 
-// Blocks behind the cursor, at most those that begin on one page. A single one is not written: it may be a page of its own.
-void Arena::take_fresh(Span* span, uint32_t wanted, Chain* chain)
+// Blocks behind the cursor, at most those that begin on one page. A single one is not written: it may be a page of its
+// own.
+void Arena::take_fresh(Span *span, uint32_t wanted, Chain *chain)
 {
     const auto bytes = static_cast<uint32_t>(class_bytes(span->size_class));
     const uint32_t on_page = bytes < fresh_page_bytes ? static_cast<uint32_t>(fresh_page_bytes) / bytes : 1;
@@ -55,8 +58,8 @@ void Arena::take_fresh(Span* span, uint32_t wanted, Chain* chain)
     const uint32_t left = end - number;
     uint32_t take = wanted < on_page ? wanted : on_page;
     take = take < left ? take : left;
-    char* const first = static_cast<char*>(block_at(span, number));
-    char* last = first;
+    char *const first = static_cast<char *>(block_at(span, number));
+    char *last = first;
     for (uint32_t step = 1; step < take; ++step, last += bytes)
         set_next(last, last + bytes);
     if (take > 1 || chain->first != nullptr)
@@ -71,11 +74,11 @@ void Arena::take_fresh(Span* span, uint32_t wanted, Chain* chain)
 
 // A chain of up to `wanted` blocks: all that own spans have, before a span is adopted or a new one begun. If it
 // comes out as one block, that block's link is not written; of a medium class it is always one.
-void Arena::gather(SizeClass size_class, uint32_t wanted, Chain* chain)
+void Arena::gather(SizeClass size_class, uint32_t wanted, Chain *chain)
 {
     while (chain->count < wanted)
     {
-        Span* span = nullptr;
+        Span *span = nullptr;
         if (chain->count == 0)
             span = span_with_room(size_class);
         else if (backs_[size_class].partial_plus_one != 0)
@@ -100,7 +103,7 @@ void Arena::gather(SizeClass size_class, uint32_t wanted, Chain* chain)
 
 Allocation Arena::allocate_small(SizeClass size_class)
 {
-    Bin& bin = bins[size_class];
+    Bin &bin = bins[size_class];
     if (bin.head == nullptr && !take_spare(size_class))
         return refill(size_class);
     return {bin.pop(link_secret), false};
@@ -112,7 +115,7 @@ Allocation Arena::refill(SizeClass size_class)
     ArenaGuard guard(this);
     if (!guard)
         return {nullptr, false};
-    Bin& bin = bins[size_class];
+    Bin &bin = bins[size_class];
     if (inbox_.load(std::memory_order_relaxed) != nullptr)
         drain_locked();
     if (bin.limit == 0 && is_small(size_class))
@@ -124,8 +127,8 @@ Allocation Arena::refill(SizeClass size_class)
     if (chain.count <= 1)
         return {chain.first, chain.zeroed};
     // slow_path_done may have lowered the limit of this bin, which was empty: all but one block are put in by hand.
-    void* const block = chain.first;
-    void* const rest = next_of(block);
+    void *const block = chain.first;
+    void *const rest = next_of(block);
     if (bin.limit < chain.count - 1)
     {
         return_blocks(rest, chain.count - 1);
@@ -152,7 +155,7 @@ Allocation Arena::allocate_locked(SizeClass size_class)
 // ---- from a bin to spans -------------------------------------------------------------------------------------
 
 // Gives a run of blocks of one span back to it.
-void Arena::splice(Span* span, void* first, void* last, uint32_t count)
+void Arena::splice(Span *span, void *first, void *last, uint32_t count)
 {
     if (FASTALLOC_UNLIKELY(count > span->handed_out))
         fatal_too_many_blocks(first, class_bytes(span->size_class));
@@ -167,27 +170,27 @@ void Arena::splice(Span* span, void* first, void* last, uint32_t count)
 }
 
 // `count` linked blocks of this arena's spans back to them, run by run.
-void Arena::return_blocks(void* first, uint32_t count)
+void Arena::return_blocks(void *first, uint32_t count)
 {
     while (count != 0)
     {
         const auto address = reinterpret_cast<uintptr_t>(first);
         if (FASTALLOC_UNLIKELY(!in_window(address)))
             fatal_broken_link(first);
-        Span* const span = span_of(address);
+        Span *const span = span_of(address);
         if (FASTALLOC_UNLIKELY(span->owner.load() != this))
             fatal_broken_link(first);
         if (!is_small(span->size_class))
         {
-            void* const block = first;
+            void *const block = first;
             first = next_of(first);
             --count;
             unmark_binned(block);
             give_medium(head_of(span), block);
             continue;
         }
-        void* last = first;
-        void* next = next_of(first);
+        void *last = first;
+        void *next = next_of(first);
         uint32_t run = 1;
         while (run < count && (reinterpret_cast<uintptr_t>(next) ^ address) < slice_bytes)
         {
@@ -204,8 +207,8 @@ void Arena::return_blocks(void* first, uint32_t count)
 // The spare becomes the active stack, which is empty. False if there is none.
 bool Arena::take_spare(unsigned index)
 {
-    Bin& bin = bins[index];
-    BinBack& back = backs_[index];
+    Bin &bin = bins[index];
+    BinBack &back = backs_[index];
     if (back.spare == nullptr)
         return false;
     bin.head = back.spare;
@@ -218,8 +221,8 @@ bool Arena::take_spare(unsigned index)
 // The active stack becomes the spare. False if there is one, or nothing to make one of.
 bool Arena::make_spare(unsigned index)
 {
-    Bin& bin = bins[index];
-    BinBack& back = backs_[index];
+    Bin &bin = bins[index];
+    BinBack &back = backs_[index];
     if (back.spare != nullptr || bin.head == nullptr)
         return false;
     back.spare = bin.head;
@@ -231,7 +234,7 @@ bool Arena::make_spare(unsigned index)
 
 void Arena::return_spare(unsigned index)
 {
-    BinBack& back = backs_[index];
+    BinBack &back = backs_[index];
     if (back.spare == nullptr)
         return;
     return_blocks(back.spare, back.spare_count.load(std::memory_order_relaxed));
@@ -240,17 +243,17 @@ void Arena::return_spare(unsigned index)
 }
 
 // Leaves the `keep` blocks freed last in the bin.
-void Arena::return_colder(Bin* bin, uint32_t keep)
+void Arena::return_colder(Bin *bin, uint32_t keep)
 {
     const uint32_t count = bin->count();
     if (count <= keep)
         return;
-    void* rest = bin->head;
+    void *rest = bin->head;
     if (keep == 0)
         bin->head = nullptr;
     else
     {
-        void* coldest_kept = bin->head;
+        void *coldest_kept = bin->head;
         for (uint32_t step = 1; step < keep; ++step)
             coldest_kept = next_of(coldest_kept);
         rest = next_of(coldest_kept);
@@ -260,16 +263,17 @@ void Arena::return_colder(Bin* bin, uint32_t keep)
     return_blocks(rest, count - keep);
 }
 
-void Arena::release_small(Span* record, void* block)
+void Arena::release_small(Span *record, void *block)
 {
-    Bin& bin = bins[record->size_class];
+    Bin &bin = bins[record->size_class];
     if (bin.room.load() == 0 && !make_spare(record->size_class))
         return overflow(record, block);
     bin.push(block, link_secret);
 }
 
-// Both stacks are full. The limit is raised, or the blocks of the spare, those freed longest ago, go back to their spans.
-void Arena::overflow(Span* record, void* block)
+// Both stacks are full. The limit is raised, or the blocks of the spare, those freed longest ago, go back to their
+// spans.
+void Arena::overflow(Span *record, void *block)
 {
     ArenaGuard guard(this);
     if (!guard)
@@ -278,9 +282,9 @@ void Arena::overflow(Span* record, void* block)
         return;
     }
     const unsigned index = record->size_class;
-    Bin& bin = bins[index];
+    Bin &bin = bins[index];
     ++overflows_;
-    if (fund.is_overdrawn())
+    if (holds_lease() && fund.is_overdrawn())
         lower_limit(index, bin.limit / 2);
     else
         raise_limit(index);

@@ -31,31 +31,31 @@ bool on_main_thread()
 }
 
 // Requires: the registry's lock.
-void look_at(ThreadWords* words, Arena* arena)
+void look_at(ThreadWords *words, Arena *arena)
 {
     words->malloc_arena.store(arena, std::memory_order_relaxed);
     words->free_arena.store(arena, std::memory_order_relaxed);
 }
 
-extern "C" void fastalloc_thread_exits(void* arena)
+extern "C" void fastalloc_thread_exits(void *arena)
 {
-    registry.thread_exits(static_cast<Arena*>(arena));
+    registry.thread_exits(static_cast<Arena *>(arena));
 }
 
 } // namespace
 
 // ---- arenas ---------------------------------------------------------------------------------------------
 
-Arena* Registry::new_arena(Node node, Arena::Purpose purpose)
+Arena *Registry::new_arena(Node node, Arena::Purpose purpose)
 {
     const NodeHeap::Run run = node_heap(node).take(1);
     if (run.slice == no_slice)
         return nullptr;
     span_at(run.slice)->kind.store(SpanKind::metadata, std::memory_order_relaxed);
-    auto* memory = reinterpret_cast<void*>(address_of_slice(run.slice));
+    auto *memory = reinterpret_cast<void *>(address_of_slice(run.slice));
     if (!run.zeroed)
         memset(memory, 0, sizeof(Arena));
-    Arena* arena = new (memory) Arena(&attached_operations, node, purpose);
+    Arena *arena = new (memory) Arena(&attached_operations, node, purpose);
     arena->link_secret = window_bounds.link_secret;
     // Attached to one thread or to everybody: nobody may adopt its spans.
     arena->attached.store(true, std::memory_order_relaxed);
@@ -69,11 +69,11 @@ Arena* Registry::new_arena(Node node, Arena::Purpose purpose)
     return arena;
 }
 
-Arena* Registry::take_detached(Node node)
+Arena *Registry::take_detached(Node node)
 {
-    for (Arena** link = &detached_; *link != nullptr; link = &(*link)->next_detached)
+    for (Arena **link = &detached_; *link != nullptr; link = &(*link)->next_detached)
     {
-        Arena* const arena = *link;
+        Arena *const arena = *link;
         if (arena->node != node)
             continue;
         *link = arena->next_detached;
@@ -83,22 +83,22 @@ Arena* Registry::take_detached(Node node)
     return nullptr;
 }
 
-void Registry::put_detached(Arena* arena)
+void Registry::put_detached(Arena *arena)
 {
     arena->next_detached = detached_;
     detached_ = arena;
     detached_count_.fetch_add(1, std::memory_order_relaxed);
 }
 
-Arena* Registry::common_arena(Node node)
+Arena *Registry::common_arena(Node node)
 {
-    for (Arena* arena = first(); arena != nullptr; arena = arena->next_arena.load(std::memory_order_acquire))
+    for (Arena *arena = first(); arena != nullptr; arena = arena->next_arena.load(std::memory_order_acquire))
         if (arena->is_common && arena->node == node)
             return arena;
     Guard guard(lock);
     if (!guard)
         return nullptr;
-    for (Arena* arena = first(); arena != nullptr; arena = arena->next_arena.load(std::memory_order_acquire))
+    for (Arena *arena = first(); arena != nullptr; arena = arena->next_arena.load(std::memory_order_acquire))
         if (arena->is_common && arena->node == node)
             return arena;
     return new_arena(node, Arena::Purpose::common);
@@ -106,9 +106,9 @@ Arena* Registry::common_arena(Node node)
 
 // ---- attach and detach --------------------------------------------------------------------------------------
 
-Arena* Registry::attach()
+Arena *Registry::attach()
 {
-    Arena* arena = nullptr;
+    Arena *arena = nullptr;
     {
         Guard guard(lock);
         if (!guard)
@@ -150,7 +150,7 @@ Arena* Registry::attach()
     return arena;
 }
 
-void Registry::thread_exits(Arena* arena)
+void Registry::thread_exits(Arena *arena)
 {
     // Destructors of other keys may allocate and free in every round: stay until the last.
     if (arena->exit_rounds < exit_rounds_max)
@@ -162,7 +162,7 @@ void Registry::thread_exits(Arena* arena)
     detach(arena);
 }
 
-void Registry::detach(Arena* arena)
+void Registry::detach(Arena *arena)
 {
     // Read without the lock: a few more or less than warm_max do not matter.
     const bool room = warm_count_.load(std::memory_order_relaxed) < warm_max;
@@ -187,14 +187,14 @@ void Registry::ask_all_to_flush()
     Guard guard(lock);
     if (!guard)
         return;
-    for (Arena* arena = first(); arena != nullptr; arena = arena->next_arena.load(std::memory_order_acquire))
+    for (Arena *arena = first(); arena != nullptr; arena = arena->next_arena.load(std::memory_order_acquire))
     {
         if (arena->words != nullptr && arena->words != &thread_words)
             look_at(arena->words, &empty_arena);
     }
 }
 
-void Registry::flush_and_restore(Arena* arena)
+void Registry::flush_and_restore(Arena *arena)
 {
     {
         Guard guard(lock);
@@ -207,7 +207,7 @@ void Registry::flush_and_restore(Arena* arena)
 
 void Registry::tidy()
 {
-    for (Arena* arena = first(); arena != nullptr; arena = arena->next_arena.load(std::memory_order_acquire))
+    for (Arena *arena = first(); arena != nullptr; arena = arena->next_arena.load(std::memory_order_acquire))
     {
         if (arena->attached.load(std::memory_order_relaxed))
         {
@@ -230,7 +230,7 @@ void Registry::tidy()
 Registry::Figures Registry::figures() const
 {
     Figures figures{};
-    for (Arena* arena = first(); arena != nullptr; arena = arena->next_arena.load(std::memory_order_acquire))
+    for (Arena *arena = first(); arena != nullptr; arena = arena->next_arena.load(std::memory_order_acquire))
     {
         ++figures.arenas;
         figures.attached += arena->words != nullptr;
@@ -243,9 +243,9 @@ Registry::Figures Registry::figures() const
 bool Registry::lock_all()
 {
     bool all = lock.take_marked();
-    for (Arena* arena = first(); arena != nullptr; arena = arena->next_arena.load(std::memory_order_acquire))
+    for (Arena *arena = first(); arena != nullptr; arena = arena->next_arena.load(std::memory_order_acquire))
         all &= arena->lock.take_marked();
-    for_each_node_heap([&](NodeHeap& heap) { all &= heap.lock.take_marked(); });
+    for_each_node_heap([&](NodeHeap &heap) { all &= heap.lock.take_marked(); });
     all &= window.lock.take_marked();
     all &= outside.lock.take_marked();
     return all;
@@ -255,8 +255,8 @@ void Registry::unlock_all()
 {
     outside.lock.unlock_marked();
     window.lock.unlock_marked();
-    for_each_node_heap([](NodeHeap& heap) { heap.lock.unlock_marked(); });
-    for (Arena* arena = first(); arena != nullptr; arena = arena->next_arena.load(std::memory_order_acquire))
+    for_each_node_heap([](NodeHeap &heap) { heap.lock.unlock_marked(); });
+    for (Arena *arena = first(); arena != nullptr; arena = arena->next_arena.load(std::memory_order_acquire))
     {
         arena->lock.unlock_marked();
         arena->drain_if_full(); // for a pusher that could not
@@ -278,14 +278,14 @@ void Registry::fork_parent()
 
 void Registry::fork_child()
 {
-    for_each_node_heap([](NodeHeap& heap) {
-        // Used for the first time after lock_all() passed by, by a thread that then waited for the window's lock: it has no memory
-        // yet, and its lock has lost its holder.
+    for_each_node_heap([](NodeHeap &heap) {
+        // Used for the first time after lock_all() passed by, by a thread that then waited for the window's lock: it
+        // has no memory yet, and its lock has lost its holder.
         if (!heap.lock.held_by_me())
             heap.lock.reset();
         heap.after_fork_in_child();
     });
-    for (Arena* arena = first(); arena != nullptr; arena = arena->next_arena.load(std::memory_order_acquire))
+    for (Arena *arena = first(); arena != nullptr; arena = arena->next_arena.load(std::memory_order_acquire))
     {
         if (arena->words == nullptr || arena->words == &thread_words)
             continue;

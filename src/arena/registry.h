@@ -2,12 +2,12 @@
 //
 // Registry: all arenas, and who is attached to which.
 //
-// Arenas are never destroyed; there are as many as there were threads at a time. A thread attaches at its first call, taking a
-// detached arena of its node whole, or a new one; its key's destructor detaches it in the last round. Threads that
-// cannot have an arena (their key's destructors have run, no key is left) use their node's common arena.
+// Arenas are never destroyed; there are as many as there were threads at a time. A thread attaches at its first call,
+// taking a detached arena of its node whole, or a new one; its key's destructor detaches it in the last round. Threads
+// that cannot have an arena (their key's destructors have run, no key is left) use their node's common arena.
 //
-// Owner: the registry's lock, first in the order. Under it: the list's growth, attach and detach, the words of all threads.
-// The list of all arenas is also walked without it: it only grows, at its end (store release, load acquire).
+// Owner: the registry's lock, first in the order. Under it: the list's growth, attach and detach, the words of all
+// threads. The list of all arenas is also walked without it: it only grows, at its end (store release, load acquire).
 #pragma once
 
 #include "arena/arena.h"
@@ -18,26 +18,26 @@ namespace fastalloc
 class Registry
 {
 public:
-    // The calling thread's arena; null if there is no memory for one, or in a signal handler inside the registry. A thread for
-    // which no key is left gets null too, and its words end at ending_arena.
-    Arena* attach();
+    // The calling thread's arena; null if there is no memory for one, or in a signal handler inside the registry. A
+    // thread for which no key is left gets null too, and its words end at ending_arena.
+    Arena *attach();
 
     // Called by the key's destructor.
-    void thread_exits(Arena* arena);
+    void thread_exits(Arena *arena);
 
     // The arena of a node for threads without one of their own. Null if there is no memory for it.
-    Arena* common_arena(Node node);
+    Arena *common_arena(Node node);
 
     // Asks every other thread to flush at its next call.
     void ask_all_to_flush();
 
     // The calling thread was asked: flushes and looks at its own arena again.
-    void flush_and_restore(Arena* arena);
+    void flush_and_restore(Arena *arena);
 
     // Drains and, where no thread is attached, flushes every arena that can be locked.
     void tidy();
 
-    Arena* first() const
+    Arena *first() const
     {
         return first_.load(std::memory_order_acquire);
     }
@@ -63,13 +63,13 @@ public:
     // Requires: lock held.
     Figures figures() const;
 
-    // Every lock there is, in order: for whoever needs the whole allocator to stand still. False if this thread held one already (a
-    // signal handler): then the others are taken all the same.
+    // Every lock there is, in order: for whoever needs the whole allocator to stand still. False if this thread held
+    // one already (a signal handler): then the others are taken all the same.
     bool lock_all();
     void unlock_all();
 
-    // fork: prepare locks all, and its thread passes through; the other two let go. In the child every other thread's arena
-    // is detached where it stood.
+    // fork: prepare locks all, and its thread passes through; the other two let go. In the child every other thread's
+    // arena is detached where it stood.
     void fork_prepare();
     void fork_parent();
     void fork_child();
@@ -77,14 +77,14 @@ public:
     Lock lock;
 
 private:
-    Arena* new_arena(Node node, Arena::Purpose purpose);
-    Arena* take_detached(Node node);
-    void detach(Arena* arena);
-    void put_detached(Arena* arena);
+    Arena *new_arena(Node node, Arena::Purpose purpose);
+    Arena *take_detached(Node node);
+    void detach(Arena *arena);
+    void put_detached(Arena *arena);
 
-    std::atomic<Arena*> first_{nullptr};
-    Arena* last_ = nullptr;
-    Arena* detached_ = nullptr; // the one detached last first: its memory is the warmest
+    std::atomic<Arena *> first_{nullptr};
+    Arena *last_ = nullptr;
+    Arena *detached_ = nullptr; // the one detached last first: its memory is the warmest
     std::atomic<unsigned> detached_count_{0};
     std::atomic<int> warm_count_{0}; // of warm arenas; each changes under its own lock
     bool key_made_ = false;

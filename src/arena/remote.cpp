@@ -6,9 +6,9 @@
 //                                                         '--above its bound--> the pusher sorts it, so that a
 //                                                                              sleeping owner's memory is not stranded
 //
-// A push is one compare-and-swap, the inbox is taken whole by one exchange: there is no half-linked state, so a thread may
-// be preempted, killed or forked away anywhere. A span may have changed its owner since its block was pushed: the drainer keeps what
-// is the arena's and forwards the rest.
+// A push is one compare-and-swap, the inbox is taken whole by one exchange: there is no half-linked state, so a thread
+// may be preempted, killed or forked away anywhere. A span may have changed its owner since its block was pushed: the
+// drainer keeps what is the arena's and forwards the rest.
 #include "arena/arena.h"
 
 #include "arena/misuse.h"
@@ -19,7 +19,7 @@ namespace
 {
 
 // Arenas are slices, so their slice numbers differ in the low bits.
-unsigned slot_of(const Arena* owner)
+unsigned slot_of(const Arena *owner)
 {
     return reinterpret_cast<uintptr_t>(owner) / slice_bytes % outbox_slots;
 }
@@ -27,13 +27,13 @@ unsigned slot_of(const Arena* owner)
 } // namespace
 
 // Sends a slot on. Returns whether there was anything.
-bool Arena::flush_slot(OutboxSlot* slot)
+bool Arena::flush_slot(OutboxSlot *slot)
 {
     if (slot->first == nullptr)
         return false;
-    Arena* const owner = slot->owner;
-    void* const first = slot->first;
-    void* const last = slot->last;
+    Arena *const owner = slot->owner;
+    void *const first = slot->first;
+    void *const last = slot->last;
     const uint32_t bytes = slot->bytes;
     // Out of the slot before it is in the inbox: a fork in between loses a batch in the child, but never has it twice.
     outbox_total_.store(outbox_total_.load(std::memory_order_relaxed) - bytes, std::memory_order_relaxed);
@@ -44,12 +44,12 @@ bool Arena::flush_slot(OutboxSlot* slot)
     return true;
 }
 
-void Arena::release_remote(Arena* owner, Span* record, void* block)
+void Arena::release_remote(Arena *owner, Span *record, void *block)
 {
     const auto bytes = static_cast<uint32_t>(class_bytes(record->size_class));
     if (bytes >= outbox_bytes)
         return owner->push_inbox(block, block, bytes);
-    OutboxSlot* const slot = &outbox_[slot_of(owner)];
+    OutboxSlot *const slot = &outbox_[slot_of(owner)];
     if (slot->owner != owner)
     {
         flush_slot(slot);
@@ -69,9 +69,9 @@ void Arena::release_remote(Arena* owner, Span* record, void* block)
         flush_slot(slot);
 }
 
-void Arena::push_inbox(void* first, void* last, uint32_t bytes)
+void Arena::push_inbox(void *first, void *last, uint32_t bytes)
 {
-    void* head = inbox_.load(std::memory_order_relaxed);
+    void *head = inbox_.load(std::memory_order_relaxed);
     do
         set_next(last, head);
     while (!inbox_.compare_exchange_weak(head, first, std::memory_order_release, std::memory_order_relaxed));
@@ -100,20 +100,20 @@ void Arena::drain()
 
 void Arena::drain_locked()
 {
-    void* block = inbox_.exchange(nullptr, std::memory_order_acquire);
+    void *block = inbox_.exchange(nullptr, std::memory_order_acquire);
     int64_t drained = 0;
     while (block != nullptr)
     {
         const auto address = reinterpret_cast<uintptr_t>(block);
         if (FASTALLOC_UNLIKELY(!in_window(address)))
             fatal_broken_link(block);
-        Span* const record = span_of(address);
-        Arena* const owner = record->owner.load();
+        Span *const record = span_of(address);
+        Arena *const owner = record->owner.load();
         if (FASTALLOC_UNLIKELY(owner == nullptr))
             fatal_double_free(block, 0);
         const size_t bytes = class_bytes(record->size_class);
         drained += static_cast<int64_t>(bytes);
-        void* next = next_of(block);
+        void *next = next_of(block);
         if (owner != this)
             owner->push_inbox(block, block, static_cast<uint32_t>(bytes));
         else if (!is_small(record->size_class))
@@ -121,7 +121,7 @@ void Arena::drain_locked()
         else
         {
             // A run of one span is spliced in at once.
-            void* last = block;
+            void *last = block;
             uint32_t run = 1;
             for (; (reinterpret_cast<uintptr_t>(next) ^ address) < slice_bytes; ++run)
             {

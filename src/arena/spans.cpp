@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// An arena's spans: the lists of those with room, and how they come (new from the node heap, adopted from a detached arena) and go.
-// Everything here requires the arena's lock.
+// An arena's spans: the lists of those with room, and how they come (new from the node heap, adopted from a detached
+// arena) and go. Everything here requires the arena's lock.
 #include "arena/arena.h"
 
 #include "arena/registry.h"
@@ -30,9 +30,9 @@ constexpr int adoption_tries = 8;
 
 // ---- lists of partial spans -------------------------------------------------------------------------------
 
-void Arena::list_span(Span* span)
+void Arena::list_span(Span *span)
 {
-    BinBack& back = backs_[span->size_class];
+    BinBack &back = backs_[span->size_class];
     span->listed = true;
     span->previous = no_slice;
     span->next = back.partial_plus_one - 1;
@@ -41,9 +41,9 @@ void Arena::list_span(Span* span)
     back.partial_plus_one = slice_of(span) + 1;
 }
 
-void Arena::unlist_span(Span* span)
+void Arena::unlist_span(Span *span)
 {
-    BinBack& back = backs_[span->size_class];
+    BinBack &back = backs_[span->size_class];
     span->listed = false;
     if (span->previous != no_slice)
         span_at(span->previous)->next = span->next;
@@ -55,13 +55,13 @@ void Arena::unlist_span(Span* span)
 
 // ---- spans come and go -------------------------------------------------------------------------------------
 
-Span* Arena::new_span(SizeClass size_class)
+Span *Arena::new_span(SizeClass size_class)
 {
-    const ClassShape& shape = shape_of(size_class);
+    const ClassShape &shape = shape_of(size_class);
     const NodeHeap::Run run = heap().take(shape.slices);
     if (run.slice == no_slice)
         return nullptr;
-    Span* head = span_at(run.slice);
+    Span *head = span_at(run.slice);
     head->slices = shape.slices;
     head->capacity = shape.capacity;
     head->handed_out = 0;
@@ -77,7 +77,7 @@ Span* Arena::new_span(SizeClass size_class)
         head->free_blocks.store(mask_of<uint64_t>(0, shape.capacity), std::memory_order_relaxed);
     for (unsigned offset = 0; offset < shape.slices; ++offset)
     {
-        Span* record = span_at(run.slice + offset);
+        Span *record = span_at(run.slice + offset);
         record->back = offset;
         record->size_class = size_class;
         record->bin = &bins[is_small(size_class) ? size_class : no_bin];
@@ -90,7 +90,7 @@ Span* Arena::new_span(SizeClass size_class)
 }
 
 // Requires: no block of it is handed out.
-void Arena::give_span(Span* span)
+void Arena::give_span(Span *span)
 {
     if (span->listed)
         unlist_span(span);
@@ -100,7 +100,7 @@ void Arena::give_span(Span* span)
     const auto contents = small ? NodeHeap::Contents::intact_span : NodeHeap::Contents::unknown;
     for (unsigned offset = 0; offset < slices; ++offset)
     {
-        Span* record = span_at(slice + offset);
+        Span *record = span_at(slice + offset);
         record->owner.store(nullptr);
         record->kind.store(SpanKind::free, std::memory_order_relaxed);
         record->back = 0;
@@ -109,13 +109,13 @@ void Arena::give_span(Span* span)
 }
 
 // A span with room from an arena no thread is attached to.
-Span* Arena::adopt_span(SizeClass size_class)
+Span *Arena::adopt_span(SizeClass size_class)
 {
     if (registry.detached_count() == 0)
         return nullptr;
     for (int tries = 0; tries < adoption_tries; ++tries)
     {
-        Arena* other = adopt_cursor_ != nullptr ? adopt_cursor_ : registry.first();
+        Arena *other = adopt_cursor_ != nullptr ? adopt_cursor_ : registry.first();
         adopt_cursor_ = other->next_arena.load(std::memory_order_acquire);
         if (other == this || other->attached.load(std::memory_order_relaxed) || other->node != node)
             continue;
@@ -127,11 +127,11 @@ Span* Arena::adopt_span(SizeClass size_class)
         const SliceIndex slice = other->backs_[size_class].partial_plus_one - 1;
         if (slice == no_slice)
             continue;
-        Span* span = span_at(slice);
+        Span *span = span_at(slice);
         other->unlist_span(span);
         for (unsigned offset = 0; offset < span->slices; ++offset)
         {
-            Span* const record = span_at(slice + offset);
+            Span *const record = span_at(slice + offset);
             record->bin = &bins[is_small(size_class) ? size_class : no_bin];
             record->owner.store(this);
         }
@@ -141,12 +141,12 @@ Span* Arena::adopt_span(SizeClass size_class)
     return nullptr;
 }
 
-Span* Arena::span_with_room(SizeClass size_class)
+Span *Arena::span_with_room(SizeClass size_class)
 {
     const SliceIndex slice = backs_[size_class].partial_plus_one - 1;
     if (slice != no_slice)
         return span_at(slice);
-    Span* adopted = adopt_span(size_class);
+    Span *adopted = adopt_span(size_class);
     return adopted != nullptr ? adopted : new_span(size_class);
 }
 

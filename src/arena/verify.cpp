@@ -8,7 +8,7 @@
 namespace fastalloc
 {
 
-const char* Arena::verify() const
+const char *Arena::verify() const
 {
     uint64_t charged = 0;
     for (unsigned index = 0; index < class_count; ++index)
@@ -22,7 +22,7 @@ const char* Arena::verify() const
         SliceIndex previous = no_slice;
         for (SliceIndex slice = backs_[index].partial_plus_one - 1; slice != no_slice; slice = span_at(slice)->next)
         {
-            const Span* span = span_at(slice);
+            const Span *span = span_at(slice);
             if (span->owner.load() != this || span->size_class != index)
                 return "an arena lists a span that is not its own";
             if (!span->listed || !span->has_room() || span->previous != previous)
@@ -33,27 +33,27 @@ const char* Arena::verify() const
     return nullptr;
 }
 
-const char* Arena::verify_stack(const void* block, unsigned index, uint32_t count) const
+const char *Arena::verify_stack(const void *block, unsigned index, uint32_t count) const
 {
     for (; block != nullptr; block = next_of(block), --count)
     {
         const auto address = reinterpret_cast<uintptr_t>(block);
         if (count == 0)
             return "a bin holds more than it counts";
-        if (!in_window(address) || span_of(address)->owner.load() != this ||
-            span_of(address)->size_class != index)
+        if (!in_window(address) || span_of(address)->owner.load() != this || span_of(address)->size_class != index)
             return "a bin holds a block that is not of its arena and class";
     }
     return count == 0 ? nullptr : "a bin holds less than it counts";
 }
 
-const char* Arena::verify_bins() const
+const char *Arena::verify_bins() const
 {
     for (unsigned index = 0; index < class_count; ++index)
     {
-        if (const char* broken = verify_stack(bins[index].head, index, bins[index].count()))
+        if (const char *broken = verify_stack(bins[index].head, index, bins[index].count()))
             return broken;
-        if (const char* broken = verify_stack(backs_[index].spare, index, backs_[index].spare_count.load(std::memory_order_relaxed)))
+        if (const char *broken =
+                verify_stack(backs_[index].spare, index, backs_[index].spare_count.load(std::memory_order_relaxed)))
             return broken;
     }
     return nullptr;
@@ -61,7 +61,7 @@ const char* Arena::verify_bins() const
 
 void Arena::verify_or_die() const
 {
-    if (const char* broken = verify())
+    if (const char *broken = verify())
         fatal_broken_invariant(broken);
 }
 
@@ -69,8 +69,8 @@ Arena::Figures Arena::figures() const
 {
     Figures figures{};
     for (unsigned index = 0; index < class_count; ++index)
-        figures.cached_bytes +=
-            (bins[index].count() + backs_[index].spare_count.load(std::memory_order_relaxed)) * class_bytes(static_cast<SizeClass>(index));
+        figures.cached_bytes += (bins[index].count() + backs_[index].spare_count.load(std::memory_order_relaxed)) *
+                                class_bytes(static_cast<SizeClass>(index));
     figures.cached_bytes += outbox_total_.load(std::memory_order_relaxed);
     const int64_t in_inbox = inbox_bytes_.load(std::memory_order_relaxed);
     figures.inbox_bytes = in_inbox > 0 ? static_cast<uint64_t>(in_inbox) : 0;

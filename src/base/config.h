@@ -20,7 +20,8 @@ constexpr bool thread_sanitizer = true;
 constexpr bool thread_sanitizer = false;
 #endif
 
-// Invariants verified while the library runs: 0 none, 1 now and then, 2 after each slow path. The build's option `checks`.
+// Invariants verified while the library runs: 0 none, 1 now and then, 2 after each slow path. The build's option
+// `checks`.
 #ifndef FASTALLOC_CHECKS
 #define FASTALLOC_CHECKS 0
 #endif
@@ -68,11 +69,11 @@ constexpr size_t bin_first_bytes_tiny = 4 * kibibyte; // classes up to tiny_max
 constexpr size_t bin_first_bytes = 1 * kibibyte;
 constexpr size_t tiny_max = 64;
 
-constexpr size_t outbox_bytes = 4 * kibibyte;  // remote frees a thread may hold back
-constexpr unsigned outbox_slots = 8;           // owners it may hold them back for at a time
-constexpr int64_t inbox_bound = 64 * kibibyte; // a pusher that passes this drains the inbox itself
+constexpr size_t outbox_bytes = 4 * kibibyte;     // remote frees a thread may hold back
+constexpr unsigned outbox_slots = 8;              // owners it may hold them back for at a time
+constexpr int64_t inbox_bound = 64 * kibibyte;    // a pusher that passes this drains the inbox itself
 constexpr size_t handed_out_step = 64 * kibibyte; // an arena's difference that goes to the node's total
-constexpr unsigned slow_paths_per_scan = 64;   // after so many an arena looks for bins nobody uses
+constexpr unsigned slow_paths_per_scan = 64;      // after so many an arena looks for bins nobody uses
 
 static_assert(slices_per_chunk == 32, "a chunk's slices fit a 32-bit mask");
 static_assert(chunks_per_region % 64 == 0, "a region's chunks fill 64-bit words");

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// Size classes: 8, then multiples of 16 up to 128, then four per doubling up to 256 KiB, but eight from 4 to 8 KiB, where
-// programs ask for a page and a little (a header on a database page) and 1/4 is a lot.
+// Size classes: 8, then multiples of 16 up to 128, then four per doubling up to 256 KiB, but eight from 4 to 8 KiB,
+// where programs ask for a page and a little (a header on a database page) and 1/4 is a lot.
 //
 //   class   0    1 .. 8         9 .. 28                 29 .. 36            37 .. 40        41 .. 56
 //   bytes   8   16 .. 128    160, 192, 224, 256 .. 4 K   4.5 K, 5 K .. 8 K   10 K .. 16 K   20 K, 24 K .. 256 K
@@ -104,8 +104,8 @@ constexpr size_t class_bytes(SizeClass size_class)
     return detail::shapes[size_class].bytes;
 }
 
-// The number of the block that holds the byte `offset` into a span of the class: offset / bytes, without a division. Exact
-// for every offset in a span.
+// The number of the block that holds the byte `offset` into a span of the class: offset / bytes, without a division.
+// Exact for every offset in a span.
 constexpr uint32_t block_number(SizeClass size_class, uint64_t offset)
 {
     return static_cast<uint32_t>(offset * detail::shapes[size_class].reciprocal >> reciprocal_shift);

@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: MIT
 //
-// Word: a machine word that the fast path reads as cheaply as a plain variable while another thread may write it, or the other way round.
+// Word: a machine word that the fast path reads as cheaply as a plain variable while another thread may write it, or
+// the other way round.
 //
-// A relaxed atomic is what it is: aligned words of up to 8 bytes are read and written whole on amd64 and arm64. But compilers keep every
-// atomic access an instruction of its own, never the operand of a comparison or an addition, which cost malloc and free 6 instructions
-// together and 5 to 13 % in bench/pair, bulk and churn. So the fast path's accesses (get, set, add) are plain ones; each is used once per
-// call, so there is nothing for a compiler to read again. Everybody else uses load and store, which are relaxed atomics. Under
-// ThreadSanitizer all are.
+// A relaxed atomic is what it is: aligned words of up to 8 bytes are read and written whole on amd64 and arm64. But
+// compilers keep every atomic access an instruction of its own, never the operand of a comparison or an addition, which
+// cost malloc and free 6 instructions together and 5 to 13 % in bench/pair, bulk and churn. So the fast path's accesses
+// (get, set, add) are plain ones; each is used once per call, so there is nothing for a compiler to read again.
+// Everybody else uses load and store, which are relaxed atomics. Under ThreadSanitizer all are.
 //
-// But for publish and observe it orders nothing: see the places that use it for what makes a value read here meaningful.
+// But for publish and observe it orders nothing: see the places that use it for what makes a value read here
+// meaningful.
 #pragma once
 
 #include "base/config.h"

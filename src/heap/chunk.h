@@ -8,9 +8,9 @@
 //                          |
 //                          '--> Leaving (its memory is being given back, lock released) --> Free
 //
-// `free` has a bit per slice no span has; `written` a bit per slice that may hold memory that is not zero. A Free chunk with
-// any `written` bit is *slack*. A region is 512 chunks; chunks that use small pages are committed from its low end upwards,
-// those that ask for huge pages from its high end downwards, so that advice does not split mappings.
+// `free` has a bit per slice no span has; `written` a bit per slice that may hold memory that is not zero. A Free chunk
+// with any `written` bit is *slack*. A region is 512 chunks; chunks that use small pages are committed from its low end
+// upwards, those that ask for huge pages from its high end downwards, so that advice does not split mappings.
 //
 // Owner: the lock of the node heap that has the region.
 #pragma once
@@ -50,9 +50,9 @@ struct Chunk
     uint32_t intact;  // free slices that were small spans and are as their records and lists of blocks say, a bit each
     ChunkState state;
     PageKind pages;
-    uint8_t free_count;  // bits in `free`
-    uint8_t bucket;      // the packing list it is in: free_count when it was put there
-    ChunkIndex next;     // neighbours in that list
+    uint8_t free_count; // bits in `free`
+    uint8_t bucket;     // the packing list it is in: free_count when it was put there
+    ChunkIndex next;    // neighbours in that list
     ChunkIndex previous;
 };
 
@@ -63,10 +63,10 @@ struct Region
 {
     Node node;
     uint16_t number;
-    uint16_t low_end;    // chunks [0, low_end) are committed with small pages
-    uint16_t high_begin; // chunks [high_begin, 512) are committed with huge pages
-    uint16_t free_count[page_kinds]; // bits in `free`
-    uint16_t slack;      // Free chunks with a written slice
+    uint16_t low_end;                        // chunks [0, low_end) are committed with small pages
+    uint16_t high_begin;                     // chunks [high_begin, 512) are committed with huge pages
+    uint16_t free_count[page_kinds];         // bits in `free`
+    uint16_t slack;                          // Free chunks with a written slice
     uint64_t free[page_kinds][region_words]; // a bit per Free chunk
     Chunk chunks[chunks_per_region];
 };

@@ -8,20 +8,20 @@ namespace
 
 constexpr unsigned word_bits = 64;
 
-Region* region_of(ChunkIndex index)
+Region *region_of(ChunkIndex index)
 {
     return window.region(index / chunks_per_region);
 }
 
-bool bit(const uint64_t* words, unsigned index)
+bool bit(const uint64_t *words, unsigned index)
 {
     return words[index / word_bits] >> (index % word_bits) & 1;
 }
 
-// The first run of `count` set bits, from the low end (small pages) or the high end (huge pages): the same ends they are
-// committed from, so that what is far from the ends becomes and stays free. -1 if there is none.
+// The first run of `count` set bits, from the low end (small pages) or the high end (huge pages): the same ends they
+// are committed from, so that what is far from the ends becomes and stays free. -1 if there is none.
 template <typename Wanted>
-int find_row(unsigned count, PageKind kind, const uint64_t* words, Wanted wanted)
+int find_row(unsigned count, PageKind kind, const uint64_t *words, Wanted wanted)
 {
     unsigned row = 0;
     for (unsigned step = 0; step < chunks_per_region; ++step)
@@ -43,8 +43,8 @@ int find_row(unsigned count, PageKind kind, const uint64_t* words, Wanted wanted
 
 void ChunkSpace::enter_free(ChunkIndex index)
 {
-    Region* region = region_of(index);
-    Chunk* chunk = chunk_at(index);
+    Region *region = region_of(index);
+    Chunk *chunk = chunk_at(index);
     const unsigned kind = static_cast<unsigned>(chunk->pages);
     const unsigned number = index % chunks_per_region;
     chunk->state = ChunkState::free;
@@ -59,8 +59,8 @@ void ChunkSpace::enter_free(ChunkIndex index)
 
 void ChunkSpace::leave_free(ChunkIndex index)
 {
-    Region* region = region_of(index);
-    Chunk* chunk = chunk_at(index);
+    Region *region = region_of(index);
+    Chunk *chunk = chunk_at(index);
     const unsigned kind = static_cast<unsigned>(chunk->pages);
     const unsigned number = index % chunks_per_region;
     region->free[kind][number / word_bits] &= ~(uint64_t{1} << (number % word_bits));
@@ -77,7 +77,7 @@ ChunkIndex ChunkSpace::find(unsigned count, PageKind kind, bool written_only) co
     const unsigned which = static_cast<unsigned>(kind);
     for (unsigned number = 0; number < window.regions(); ++number)
     {
-        const Region* region = window.region(number);
+        const Region *region = window.region(number);
         if (region->node != node() || region->free_count[which] < count || (written_only && region->slack < count))
             continue;
         const auto wanted = [&](unsigned index) { return !written_only || region->chunks[index].written != 0; };
@@ -123,7 +123,7 @@ bool ChunkSpace::commit_more(unsigned count, PageKind kind)
 {
     for (unsigned number = 0; number < window.regions(); ++number)
     {
-        Region* region = window.region(number);
+        Region *region = window.region(number);
         if (region->node == node() && commit_in(region, count, kind))
             return true;
     }
@@ -133,7 +133,7 @@ bool ChunkSpace::commit_more(unsigned count, PageKind kind)
 
 // Commits until `count` free chunks of the kind lie in a row at its end of the region. Steps are as large as what is
 // committed already, and halved down to what is needed where the kernel refuses.
-bool ChunkSpace::commit_in(Region* region, unsigned count, PageKind kind)
+bool ChunkSpace::commit_in(Region *region, unsigned count, PageKind kind)
 {
     for (;;)
     {
@@ -143,7 +143,8 @@ bool ChunkSpace::commit_in(Region* region, unsigned count, PageKind kind)
             while (ready < region->low_end && bit(region->free[which], region->low_end - 1 - ready))
                 ++ready;
         else
-            while (region->high_begin + ready < chunks_per_region && bit(region->free[which], region->high_begin + ready))
+            while (region->high_begin + ready < chunks_per_region &&
+                   bit(region->free[which], region->high_begin + ready))
                 ++ready;
         const unsigned gap = region->high_begin - region->low_end;
         const unsigned needed = count > ready ? count - ready : 1;
@@ -166,7 +167,7 @@ bool ChunkSpace::commit_in(Region* region, unsigned count, PageKind kind)
     }
 }
 
-bool ChunkSpace::commit_step(Region* region, unsigned chunks, PageKind kind, pages::Aimed* outcome)
+bool ChunkSpace::commit_step(Region *region, unsigned chunks, PageKind kind, pages::Aimed *outcome)
 {
     const unsigned first = kind == PageKind::small ? region->low_end : region->high_begin - chunks;
     const uintptr_t address = window.region_address(region->number) + uintptr_t{first} * chunk_bytes;
@@ -188,7 +189,7 @@ bool ChunkSpace::commit_step(Region* region, unsigned chunks, PageKind kind, pag
     committed_chunks_ += chunks;
     for (unsigned index = first; index < first + chunks; ++index)
     {
-        Chunk* chunk = &region->chunks[index];
+        Chunk *chunk = &region->chunks[index];
         chunk->free = whole_chunk;
         chunk->free_count = slices_per_chunk;
         chunk->pages = kind;
@@ -203,13 +204,13 @@ ChunkSpace::Row ChunkSpace::take_slack(unsigned most)
         return {no_chunk, 0};
     for (unsigned number = window.regions(); number-- > 0;)
     {
-        const Region* region = window.region(number);
+        const Region *region = window.region(number);
         if (region->node != node() || region->slack == 0)
             continue;
         Row row{no_chunk, 0};
         for (unsigned index = chunks_per_region; index-- > 0 && row.count < most;)
         {
-            const Chunk& chunk = region->chunks[index];
+            const Chunk &chunk = region->chunks[index];
             if (chunk.state == ChunkState::free && chunk.written != 0)
                 row = {number * chunks_per_region + index, row.count + 1};
             else if (row.count != 0)
@@ -247,7 +248,7 @@ void ChunkSpace::after_fork_in_child()
     leaving_ = false;
     for (unsigned number = 0; number < window.regions(); ++number)
     {
-        Region* region = window.region(number);
+        Region *region = window.region(number);
         for (unsigned index = 0; region->node == node() && index < chunks_per_region; ++index)
             if (region->chunks[index].state == ChunkState::leaving)
                 enter_free(number * chunks_per_region + index);

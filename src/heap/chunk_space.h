@@ -16,7 +16,7 @@ namespace fastalloc
 {
 
 // The record of a chunk that lies in a given region.
-inline Chunk* chunk_at(ChunkIndex index)
+inline Chunk *chunk_at(ChunkIndex index)
 {
     return &window.region(index / chunks_per_region)->chunks[index % chunks_per_region];
 }
@@ -40,8 +40,8 @@ public:
     // An Open chunk whose slices are all free becomes Free.
     void give(ChunkIndex index);
 
-    // Free chunks in a row whose memory may be given back: at most `most`, marked Leaving. The caller gives it back with the
-    // lock released and then calls returned().
+    // Free chunks in a row whose memory may be given back: at most `most`, marked Leaving. The caller gives it back
+    // with the lock released and then calls returned().
     struct Row
     {
         ChunkIndex first;
@@ -77,8 +77,8 @@ public:
 private:
     ChunkIndex find(unsigned count, PageKind kind, bool written_only) const;
     bool commit_more(unsigned count, PageKind kind);
-    bool commit_in(Region* region, unsigned count, PageKind kind);
-    bool commit_step(Region* region, unsigned chunks, PageKind kind, pages::Aimed* outcome);
+    bool commit_in(Region *region, unsigned count, PageKind kind);
+    bool commit_step(Region *region, unsigned chunks, PageKind kind, pages::Aimed *outcome);
     void enter_free(ChunkIndex index);
     void leave_free(ChunkIndex index);
 

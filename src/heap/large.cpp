@@ -13,7 +13,7 @@ unsigned slices_for(size_t size)
 
 } // namespace
 
-LargeBlock large_allocate(NodeHeap& heap, size_t size, size_t alignment)
+LargeBlock large_allocate(NodeHeap &heap, size_t size, size_t alignment)
 {
     const unsigned slices = size == 0 ? 1 : slices_for(size);
     const unsigned aligned = alignment <= slice_bytes ? 1 : static_cast<unsigned>(alignment >> slice_shift);
@@ -23,21 +23,21 @@ LargeBlock large_allocate(NodeHeap& heap, size_t size, size_t alignment)
     const NodeHeap::Run run = heap.take_locked(slices, aligned);
     if (run.slice == no_slice)
         return {nullptr, false};
-    Span* head = span_at(run.slice);
+    Span *head = span_at(run.slice);
     head->slices = slices;
     head->back = 0;
     head->size_class = no_class;
     head->kind.store(SpanKind::large, std::memory_order_relaxed);
     heap.handed_out.fetch_add(slices * slice_bytes, std::memory_order_relaxed);
-    return {reinterpret_cast<void*>(address_of_slice(run.slice)), run.zeroed};
+    return {reinterpret_cast<void *>(address_of_slice(run.slice)), run.zeroed};
 }
 
-bool large_release(Span* head, const void* block)
+bool large_release(Span *head, const void *block)
 {
     const SliceIndex slice = slice_of(head);
     if (reinterpret_cast<uintptr_t>(block) != address_of_slice(slice))
         return false;
-    NodeHeap& heap = node_heap_of(slice);
+    NodeHeap &heap = node_heap_of(slice);
     {
         Guard guard(heap.lock);
         if (!guard)
@@ -52,11 +52,11 @@ bool large_release(Span* head, const void* block)
     return true;
 }
 
-bool large_resize(Span* head, size_t size)
+bool large_resize(Span *head, size_t size)
 {
     const SliceIndex slice = slice_of(head);
     const unsigned after = slices_for(size);
-    NodeHeap& heap = node_heap_of(slice);
+    NodeHeap &heap = node_heap_of(slice);
     {
         Guard guard(heap.lock);
         const unsigned before = head->slices;
@@ -65,7 +65,8 @@ bool large_resize(Span* head, size_t size)
         if (after < before)
             heap.give_locked(slice + after, before - after);
         head->slices = after;
-        heap.handed_out.fetch_add((uint64_t{after} - before) * slice_bytes, std::memory_order_relaxed); // wraps where it shrinks
+        heap.handed_out.fetch_add((uint64_t{after} - before) * slice_bytes,
+                                  std::memory_order_relaxed); // wraps where it shrinks
     }
     heap.return_excess();
     return true;

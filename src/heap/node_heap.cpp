@@ -45,9 +45,9 @@ int find_slices(uint32_t free, unsigned count, unsigned alignment)
 constinit NodeHeap node_heaps[node_limit];
 constinit std::atomic<uint64_t> used_nodes[node_words] = {};
 
-NodeHeap& node_heap(Node node)
+NodeHeap &node_heap(Node node)
 {
-    NodeHeap& heap = node_heaps[node];
+    NodeHeap &heap = node_heaps[node];
     const uint64_t bit = uint64_t{1} << (node % 64);
     if (FASTALLOC_UNLIKELY(!(used_nodes[node / 64].load(std::memory_order_relaxed) & bit)))
     {
@@ -57,18 +57,18 @@ NodeHeap& node_heap(Node node)
     return heap;
 }
 
-NodeHeap& node_heap_of(SliceIndex slice)
+NodeHeap &node_heap_of(SliceIndex slice)
 {
     return node_heap(window.region(slice / slices_per_region)->node);
 }
 
 void NodeHeap::enter_bucket(ChunkIndex index)
 {
-    Chunk* chunk = chunk_at(index);
+    Chunk *chunk = chunk_at(index);
     chunk->bucket = chunk->free_count;
     if (chunk->free_count == 0)
         return;
-    Bucket& bucket = buckets_[chunk->bucket];
+    Bucket &bucket = buckets_[chunk->bucket];
     chunk->previous = no_chunk;
     chunk->next = bucket.first_plus_one - 1; // no_chunk if the bucket is empty
     if (chunk->next != no_chunk)
@@ -79,10 +79,10 @@ void NodeHeap::enter_bucket(ChunkIndex index)
 
 void NodeHeap::leave_bucket(ChunkIndex index)
 {
-    Chunk* chunk = chunk_at(index);
+    Chunk *chunk = chunk_at(index);
     if (chunk->bucket == 0)
         return;
-    Bucket& bucket = buckets_[chunk->bucket];
+    Bucket &bucket = buckets_[chunk->bucket];
     if (chunk->previous != no_chunk)
         chunk_at(chunk->previous)->next = chunk->next;
     else
@@ -97,7 +97,7 @@ void NodeHeap::leave_bucket(ChunkIndex index)
 // Marks slices of an open chunk as taken.
 NodeHeap::Run NodeHeap::take_part(ChunkIndex index, unsigned first, unsigned count)
 {
-    Chunk* chunk = chunk_at(index);
+    Chunk *chunk = chunk_at(index);
     const uint32_t mask = mask_of<uint32_t>(first, count);
     leave_bucket(index);
     chunk->free &= ~mask;
@@ -112,7 +112,7 @@ NodeHeap::Run NodeHeap::take_part(ChunkIndex index, unsigned first, unsigned cou
 
 void NodeHeap::give_part(ChunkIndex index, unsigned first, unsigned count)
 {
-    Chunk* chunk = chunk_at(index);
+    Chunk *chunk = chunk_at(index);
     leave_bucket(index);
     chunk->free |= mask_of<uint32_t>(first, count);
     chunk->free_count = static_cast<uint8_t>(chunk->free_count + count);
@@ -136,8 +136,7 @@ void NodeHeap::count_open(int chunks, PageKind pages)
 // Chunks in a row, open, with all slices free and in no packing list yet.
 ChunkIndex NodeHeap::open_chunks(unsigned count)
 {
-    const bool dense =
-        count > 1 || last_opened_plus_one_ == 0 || chunk_at(last_opened_plus_one_ - 1)->free_count == 0;
+    const bool dense = count > 1 || last_opened_plus_one_ == 0 || chunk_at(last_opened_plus_one_ - 1)->free_count == 0;
     const bool grown = open_bytes() / chunk_bytes + count >= huge_share;
     const bool huge = dense && grown && options().huge == Huge::automatic;
     const size_t slack_before = chunks_.slack_chunks();
@@ -201,7 +200,7 @@ NodeHeap::Run NodeHeap::take_locked(unsigned slices, unsigned alignment)
 
 bool NodeHeap::take_exactly(SliceIndex slice, unsigned count)
 {
-    const auto in_chunks = [&](auto&& each) {
+    const auto in_chunks = [&](auto &&each) {
         for (unsigned done = 0; done < count;)
         {
             const ChunkIndex index = (slice + done) / slices_per_chunk;
@@ -216,14 +215,15 @@ bool NodeHeap::take_exactly(SliceIndex slice, unsigned count)
     };
     const bool in_one_region = (slice - 1) / slices_per_region == (slice + count - 1) / slices_per_region;
     const bool all_free = in_one_region && in_chunks([](ChunkIndex index, unsigned first, unsigned part) {
-        const Chunk* chunk = chunk_at(index);
-        const uint32_t mask = mask_of<uint32_t>(first, part);
-        return (chunk->state == ChunkState::open || chunk->state == ChunkState::free) && (chunk->free & mask) == mask;
-    });
+                              const Chunk *chunk = chunk_at(index);
+                              const uint32_t mask = mask_of<uint32_t>(first, part);
+                              return (chunk->state == ChunkState::open || chunk->state == ChunkState::free) &&
+                                     (chunk->free & mask) == mask;
+                          });
     if (!all_free)
         return false;
     return in_chunks([this](ChunkIndex index, unsigned first, unsigned part) {
-        Chunk* chunk = chunk_at(index);
+        Chunk *chunk = chunk_at(index);
         if (chunk->state == ChunkState::free)
         {
             chunks_.take_one(index);
@@ -320,10 +320,10 @@ uint64_t NodeHeap::return_everything(uint64_t keep)
         return total;
     for (unsigned number = 0; number < window.regions(); ++number)
     {
-        Region* region = window.region(number);
+        Region *region = window.region(number);
         for (unsigned position = 0; region->node == node() && position < chunks_per_region; ++position)
         {
-            Chunk* chunk = &region->chunks[position];
+            Chunk *chunk = &region->chunks[position];
             uint32_t idle = chunk->state == ChunkState::open ? chunk->free & chunk->written : 0;
             while (idle != 0)
             {

@@ -2,9 +2,9 @@
 //
 // NodeHeap: the memory of one NUMA node, shared by all threads that run there.
 //
-// Gives and takes back runs of slices: spans for arenas, large blocks, arenas themselves. A run shorter than a chunk is packed
-// into the fullest open chunk that has room for it, so that emptying chunks empty entirely; a longer one takes chunks
-// in a row, and what it leaves of the last one is packed with others.
+// Gives and takes back runs of slices: spans for arenas, large blocks, arenas themselves. A run shorter than a chunk is
+// packed into the fullest open chunk that has room for it, so that emptying chunks empty entirely; a longer one takes
+// chunks in a row, and what it leaves of the last one is packed with others.
 //
 // Invariants: every committed chunk of the node is free (in the ChunkSpace), leaving, or open; an open chunk with
 // free slices is in the packing list of its free count and in no other. Free whole chunks that are written
@@ -32,19 +32,19 @@ public:
         bool intact;      // one slice, given back as an intact span and not touched since
     };
 
-    // `slices` in a row, beginning at a multiple of `alignment` slices. The records of the run still say "free, nobody".
-    // Requires: slices <= slices_per_region, alignment a power of two <= slices_per_chunk.
+    // `slices` in a row, beginning at a multiple of `alignment` slices. The records of the run still say "free,
+    // nobody". Requires: slices <= slices_per_region, alignment a power of two <= slices_per_chunk.
     Run take(unsigned slices, unsigned alignment = 1);
 
     // take() for a caller that holds the lock.
     Run take_locked(unsigned slices, unsigned alignment);
 
-    // Takes slices [slice, slice + count) if they are all free: a large block, of which slice - 1 is the last, grows in place.
-    // Requires: lock held.
+    // Takes slices [slice, slice + count) if they are all free: a large block, of which slice - 1 is the last, grows in
+    // place. Requires: lock held.
     bool take_exactly(SliceIndex slice, unsigned count);
 
-    // What slices that are given hold. An intact span is one slice with all its blocks in its list: who takes the slice next
-    // for a span of the same class is told, and need not link the blocks again.
+    // What slices that are given hold. An intact span is one slice with all its blocks in its list: who takes the slice
+    // next for a span of the same class is told, and need not link the blocks again.
     enum class Contents
     {
         unknown,
@@ -93,7 +93,7 @@ public:
     Figures figures() const;
 
     // The first thing that is wrong with chunks, bitmaps or lists, or null. Requires: lock held.
-    const char* verify() const;
+    const char *verify() const;
 
     void after_fork_in_child()
     {
@@ -133,8 +133,8 @@ private:
 
     ChunkSpace chunks_;
     Slack slack_;
-    Bucket buckets_[slices_per_chunk]; // open chunks by the number of their free slices, 1 to 31
-    uint32_t filled_buckets_ = 0;      // a bit per bucket that is not empty
+    Bucket buckets_[slices_per_chunk];     // open chunks by the number of their free slices, 1 to 31
+    uint32_t filled_buckets_ = 0;          // a bit per bucket that is not empty
     std::atomic<uint64_t> open_chunks_{0}; // written under the lock, read by arenas (relaxed)
     uint64_t open_huge_chunks_ = 0;
     ChunkIndex last_opened_plus_one_ = 0;
@@ -143,17 +143,18 @@ private:
 extern NodeHeap node_heaps[node_limit];
 
 // The heap of a node; the first caller for a node makes it. All bytes of a heap nobody uses are zero and untouched.
-NodeHeap& node_heap(Node node);
+NodeHeap &node_heap(Node node);
 
 // Heaps that were asked for, in the order of their numbers.
 template <typename Each>
 void for_each_node_heap(Each each);
 
 // The heap that has the region of a slice.
-NodeHeap& node_heap_of(SliceIndex slice);
+NodeHeap &node_heap_of(SliceIndex slice);
 
 constexpr unsigned node_words = node_limit / 64;
-extern std::atomic<uint64_t> used_nodes[node_words]; // set by node_heap(), relaxed: a heap not listed yet was never locked
+extern std::atomic<uint64_t>
+    used_nodes[node_words]; // set by node_heap(), relaxed: a heap not listed yet was never locked
 
 template <typename Each>
 void for_each_node_heap(Each each)

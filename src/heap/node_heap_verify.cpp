@@ -6,7 +6,7 @@
 namespace fastalloc
 {
 
-const char* NodeHeap::verify() const
+const char *NodeHeap::verify() const
 {
     uint64_t listed = 0;
     for (unsigned count = 1; count < slices_per_chunk; ++count)
@@ -14,7 +14,7 @@ const char* NodeHeap::verify() const
         ChunkIndex previous = no_chunk;
         for (ChunkIndex index = buckets_[count].first_plus_one - 1; index != no_chunk; index = chunk_at(index)->next)
         {
-            const Chunk* chunk = chunk_at(index);
+            const Chunk *chunk = chunk_at(index);
             if (chunk->state != ChunkState::open || chunk->free_count != count || chunk->bucket != count)
                 return "a chunk is in the packing list of another fill";
             if (chunk->previous != previous)
@@ -29,10 +29,10 @@ const char* NodeHeap::verify() const
     uint64_t with_room = 0;
     for (unsigned number = 0; number < window.regions(); ++number)
     {
-        const Region* region = window.region(number);
+        const Region *region = window.region(number);
         for (unsigned position = 0; region->node == node() && position < chunks_per_region; ++position)
         {
-            const Chunk& chunk = region->chunks[position];
+            const Chunk &chunk = region->chunks[position];
             const unsigned kind = static_cast<unsigned>(chunk.pages);
             const bool marked = region->free[kind][position / 64] >> (position % 64) & 1;
             if (marked != (chunk.state == ChunkState::free))

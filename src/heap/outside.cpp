@@ -16,8 +16,9 @@ constinit Outside outside;
 namespace
 {
 
-// From here on a mapping begins at a multiple of a huge page. A block that is asked for in this size asks for huge pages, of which
-// one is a sixteenth of it; one that has grown to it step by step keeps the small pages it has, for it is filled at its own pace.
+// From here on a mapping begins at a multiple of a huge page. A block that is asked for in this size asks for huge
+// pages, of which one is a sixteenth of it; one that has grown to it step by step keeps the small pages it has, for it
+// is filled at its own pace.
 constexpr size_t huge_from = large_max;
 
 // A block that grows gets this share more than asked for, so that growing step by step does not move it at each step.
@@ -28,7 +29,7 @@ size_t alignment_for(size_t bytes, size_t alignment)
     return bytes >= huge_from && alignment < chunk_bytes ? chunk_bytes : alignment;
 }
 
-void advise(void* block, size_t bytes)
+void advise(void *block, size_t bytes)
 {
     if (bytes >= huge_from && options().huge == Huge::automatic)
         pages::advise_huge(reinterpret_cast<uintptr_t>(block), bytes);
@@ -47,7 +48,7 @@ size_t Outside::home(uintptr_t address) const
     return (address >> 12) * 0x9e3779b97f4a7c15 >> 20 & (capacity_ - 1);
 }
 
-Outside::Entry* Outside::find(uintptr_t address) const
+Outside::Entry *Outside::find(uintptr_t address) const
 {
     if (capacity_ == 0)
         return nullptr;
@@ -69,9 +70,9 @@ void Outside::insert(Entry entry)
 bool Outside::grow()
 {
     const size_t old_capacity = capacity_;
-    Entry* const old_entries = entries_;
+    Entry *const old_entries = entries_;
     const size_t capacity = old_capacity == 0 ? pages::page_bytes() / sizeof(Entry) : old_capacity * 2;
-    auto* entries = static_cast<Entry*>(pages::map(capacity * sizeof(Entry), 1));
+    auto *entries = static_cast<Entry *>(pages::map(capacity * sizeof(Entry), 1));
     if (entries == nullptr)
         return false;
     entries_ = entries;
@@ -84,7 +85,7 @@ bool Outside::grow()
     return true;
 }
 
-bool Outside::enter(void* block, size_t bytes)
+bool Outside::enter(void *block, size_t bytes)
 {
     Guard guard(lock);
     if (!guard)
@@ -99,10 +100,10 @@ bool Outside::enter(void* block, size_t bytes)
 }
 
 // Takes the entry out. Its bytes, 0 if there is none.
-size_t Outside::leave(const void* block)
+size_t Outside::leave(const void *block)
 {
     Guard guard(lock);
-    Entry* const entry = guard ? find(reinterpret_cast<uintptr_t>(block)) : nullptr;
+    Entry *const entry = guard ? find(reinterpret_cast<uintptr_t>(block)) : nullptr;
     if (entry == nullptr)
         return 0;
     const size_t bytes = entry->bytes;
@@ -122,12 +123,12 @@ size_t Outside::leave(const void* block)
     return bytes;
 }
 
-void* Outside::allocate(size_t size, size_t alignment)
+void *Outside::allocate(size_t size, size_t alignment)
 {
     const size_t bytes = in_pages(size);
     if (bytes < size || bytes == 0)
         return nullptr;
-    void* block = pages::map(bytes, alignment_for(bytes, alignment));
+    void *block = pages::map(bytes, alignment_for(bytes, alignment));
     if (block == nullptr)
         return nullptr;
     if (!enter(block, bytes))
@@ -139,7 +140,7 @@ void* Outside::allocate(size_t size, size_t alignment)
     return block;
 }
 
-bool Outside::release(void* block)
+bool Outside::release(void *block)
 {
     if (lock.held_by_me() && !Lock::passes_now())
         return true;
@@ -149,14 +150,14 @@ bool Outside::release(void* block)
     return bytes != 0;
 }
 
-size_t Outside::usable(const void* block)
+size_t Outside::usable(const void *block)
 {
     Guard guard(lock);
-    const Entry* entry = guard ? find(reinterpret_cast<uintptr_t>(block)) : nullptr;
+    const Entry *entry = guard ? find(reinterpret_cast<uintptr_t>(block)) : nullptr;
     return entry != nullptr ? entry->bytes : 0;
 }
 
-void* Outside::reallocate(void* block, size_t size)
+void *Outside::reallocate(void *block, size_t size)
 {
     const size_t exact = in_pages(size);
     if (exact < size)
@@ -167,7 +168,7 @@ void* Outside::reallocate(void* block, size_t size)
     size_t bytes = exact;
     if (exact > old_bytes && exact - old_bytes < old_bytes / growth_share)
         bytes = in_pages(old_bytes + old_bytes / growth_share);
-    void* place = nullptr;
+    void *place = nullptr;
     for (;;)
     {
         if (pages::resize(block, old_bytes, bytes))
@@ -194,12 +195,12 @@ void* Outside::reallocate(void* block, size_t size)
     return place;
 }
 
-// The pages that move bring along the mapping they belonged to, which the kernel never joins to its new neighbour. So the place is
-// cut down to them and the mapping grown, for a block must be one mapping to be moved later.
-void* Outside::carry_out(uintptr_t address, size_t bytes, size_t size)
+// The pages that move bring along the mapping they belonged to, which the kernel never joins to its new neighbour. So
+// the place is cut down to them and the mapping grown, for a block must be one mapping to be moved later.
+void *Outside::carry_out(uintptr_t address, size_t bytes, size_t size)
 {
     const size_t whole = in_pages(size);
-    void* place = pages::map(whole, alignment_for(whole, 1));
+    void *place = pages::map(whole, alignment_for(whole, 1));
     if (place == nullptr)
         return nullptr;
     if (!pages::carry_out(address, bytes, place))
@@ -207,7 +208,7 @@ void* Outside::carry_out(uintptr_t address, size_t bytes, size_t size)
         pages::unmap(place, whole);
         return nullptr;
     }
-    void* const rest = static_cast<char*>(place) + bytes;
+    void *const rest = static_cast<char *>(place) + bytes;
     pages::unmap(rest, whole - bytes);
     if (pages::resize(place, bytes, whole))
     {
@@ -216,7 +217,7 @@ void* Outside::carry_out(uintptr_t address, size_t bytes, size_t size)
         pages::unmap(rest, whole - bytes);
     }
     // Back to where they were; the old range is still committed, so copying at least cannot fail.
-    void* const origin = reinterpret_cast<void*>(address);
+    void *const origin = reinterpret_cast<void *>(address);
     if (!pages::move(place, bytes, origin, bytes))
     {
         memcpy(origin, place, bytes);
@@ -225,13 +226,13 @@ void* Outside::carry_out(uintptr_t address, size_t bytes, size_t size)
     return nullptr;
 }
 
-const char* Outside::verify() const
+const char *Outside::verify() const
 {
     uint64_t count = 0;
     uint64_t bytes = 0;
     for (size_t slot = 0; slot < capacity_; ++slot)
     {
-        const Entry& entry = entries_[slot];
+        const Entry &entry = entries_[slot];
         if (entry.address == 0)
             continue;
         if (find(entry.address) != &entry)

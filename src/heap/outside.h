@@ -2,12 +2,13 @@
 //
 // Outside: blocks with a mapping of their own, and the registry that knows them.
 //
-// Blocks above 32 MiB, of alignment above 2 MiB, for which the window is full, and blocks that grew out of the window. The
-// registry is a hash table of (address, bytes) in a mapping of its own; nothing near a pointer is read before the
+// Blocks above 32 MiB, of alignment above 2 MiB, for which the window is full, and blocks that grew out of the window.
+// The registry is a hash table of (address, bytes) in a mapping of its own; nothing near a pointer is read before the
 // registry has named it. A block's usable size is its mapping.
 //
-// Owner: the registry's lock, the last in the order of locks; no other is taken under it. Functions lock for themselves.
-// An entry leaves the table before its mapping goes and enters after it came, so two entries never share an address.
+// Owner: the registry's lock, the last in the order of locks; no other is taken under it. Functions lock for
+// themselves. An entry leaves the table before its mapping goes and enters after it came, so two entries never share an
+// address.
 #pragma once
 
 #include "os/lock.h"
@@ -23,20 +24,21 @@ class Outside
 {
 public:
     // Zeroed memory of its own. Null if refused. Requires: alignment a power of two.
-    void* allocate(size_t size, size_t alignment);
+    void *allocate(size_t size, size_t alignment);
 
-    // False if no outside block begins there. A signal handler inside the registry must not wait: then the block is lost.
-    bool release(void* block);
+    // False if no outside block begins there. A signal handler inside the registry must not wait: then the block is
+    // lost.
+    bool release(void *block);
 
     // The usable size of the block that begins there, 0 if none does.
-    size_t usable(const void* block);
+    size_t usable(const void *block);
 
     // Makes the block hold `size`, moving it if it must. Null if refused: nothing changed. Requires: it is one of ours.
-    void* reallocate(void* block, size_t size);
+    void *reallocate(void *block, size_t size);
 
     // Moves pages of a large block out of the window into a new block of `size`. Null if refused: nothing changed.
     // Requires: bytes < size, address and bytes multiples of the page size.
-    void* carry_out(uintptr_t address, size_t bytes, size_t size);
+    void *carry_out(uintptr_t address, size_t bytes, size_t size);
 
     uint64_t blocks() const
     {
@@ -49,7 +51,7 @@ public:
     }
 
     // The first thing that is wrong with the table, or null. Requires: lock held.
-    const char* verify() const;
+    const char *verify() const;
 
     Lock lock;
 
@@ -60,16 +62,16 @@ private:
         size_t bytes;
     };
 
-    bool enter(void* block, size_t bytes);
-    size_t leave(const void* block);
-    Entry* find(uintptr_t address) const;
+    bool enter(void *block, size_t bytes);
+    size_t leave(const void *block);
+    Entry *find(uintptr_t address) const;
     void insert(Entry entry);
     bool grow();
     size_t home(uintptr_t address) const;
 
-    Entry* entries_ = nullptr;
-    size_t capacity_ = 0;               // a power of two
-    std::atomic<uint64_t> blocks_{0};   // written under the lock, read by statistics (relaxed)
+    Entry *entries_ = nullptr;
+    size_t capacity_ = 0;             // a power of two
+    std::atomic<uint64_t> blocks_{0}; // written under the lock, read by statistics (relaxed)
     std::atomic<uint64_t> bytes_{0};
 };
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 //
-// Root: the one record from which every structure of the allocator is reachable by address, exported as `fastalloc_root`. Debuggers, core files
-// and tools start here. Its size and the meaning of its members are fixed for a layout version; room is left for more.
-// Written when the window is placed and when the first arena is made, under their locks; otherwise constant.
+// Root: the one record from which every structure of the allocator is reachable by address, exported as
+// `fastalloc_root`. Debuggers, core files and tools start here. Its size and the meaning of its members are fixed for a
+// layout version; room is left for more. Written when the window is placed and when the first arena is made, under
+// their locks; otherwise constant.
 #pragma once
 
 #include <cstdint>
@@ -16,14 +17,14 @@ struct Root
     uint64_t layout_version;
     uint64_t window_base;  // 0 before the first allocation
     uint64_t window_bytes; // reserved or aimed at
-    const void* window_bounds;
-    const void* window;
-    const void* node_heaps; // an array by node number
-    const void* used_nodes; // a bit per element of it
-    const void* outside;
-    const void* registry; // null before the first arena
-    const void* options;
-    const char* fatal_line; // empty while the process lives
+    const void *window_bounds;
+    const void *window;
+    const void *node_heaps; // an array by node number
+    const void *used_nodes; // a bit per element of it
+    const void *outside;
+    const void *registry; // null before the first arena
+    const void *options;
+    const char *fatal_line; // empty while the process lives
     uint64_t reserved[20];
 };
 static_assert(sizeof(Root) == 256);

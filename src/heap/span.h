@@ -10,8 +10,8 @@
 //     ^ block number `start`, going on at block 0 behind the last one
 //     capacity >= fresh >= handed_out, and the free list holds fresh - handed_out blocks
 //
-// Spans begin at multiples of 64 KiB, which all fall into the same sets of a cache. So each hands out its blocks from another page on:
-// the few blocks in use of many spans do not push each other out.
+// Spans begin at multiples of 64 KiB, which all fall into the same sets of a cache. So each hands out its blocks from
+// another page on: the few blocks in use of many spans do not push each other out.
 //
 // A block in a thread's bin, outbox or inbox counts as handed out. Medium spans have a bit per free block instead of a
 // list, and one per block in the owner's bin, so a double free is seen at the call.
@@ -53,26 +53,28 @@ struct Span
 {
     // Read by every free and compared with the reader's own arena: equal means that this thread itself
     // wrote it, or got it with its arena under the registry's lock. Written under the owner's lock.
-    Word<Arena*> owner;
-    Bin* bin; // of the owner, for blocks that come back; changes with the owner
+    Word<Arena *> owner;
+    Bin *bin; // of the owner, for blocks that come back; changes with the owner
     SizeClass size_class;
     std::atomic<SpanKind> kind; // read by any thread that frees a large block, relaxed, before it takes the lock
-    uint32_t slices;     // of the whole span, in its head
-    uint32_t back;       // slices to the head, 0 in the head
-    uint16_t capacity;   // blocks
-    uint16_t handed_out; // blocks
-    uint16_t fresh;      // blocks handed out at least once: the cursor
-    uint16_t start;      // small: the block that was handed out first
-    bool zeroed;         // blocks from the cursor on have never been written
-    bool listed;         // in its bin's list of partial spans
+    uint32_t slices;            // of the whole span, in its head
+    uint32_t back;              // slices to the head, 0 in the head
+    uint16_t capacity;          // blocks
+    uint16_t handed_out;        // blocks
+    uint16_t fresh;             // blocks handed out at least once: the cursor
+    uint16_t start;             // small: the block that was handed out first
+    bool zeroed;                // blocks from the cursor on have never been written
+    bool listed;                // in its bin's list of partial spans
     union
     {
-        void* free_list;                   // small: blocks that came back, linked
-        std::atomic<uint64_t> free_blocks; // medium: a bit per free block; also read by the owner without the lock (relaxed)
+        void *free_list; // small: blocks that came back, linked
+        // Medium: a bit per free block; also read by the owner without the lock (relaxed).
+        std::atomic<uint64_t> free_blocks;
     };
     SliceIndex next; // neighbours in the bin's list of partial spans
     SliceIndex previous;
-    std::atomic<uint64_t> binned; // medium: a bit per block in the owner's bin; written by the attached thread (relaxed)
+    // Medium: a bit per block in the owner's bin; written by the attached thread (relaxed).
+    std::atomic<uint64_t> binned;
 
     // Small: the block behind the cursor. Requires: fresh < capacity.
     uint32_t next_fresh() const

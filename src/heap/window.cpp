@@ -19,8 +19,8 @@ constexpr size_t slice_table_bytes = slices_per_region * sizeof(Span); // of one
 constexpr size_t chunk_table_bytes = 64 * kibibyte;                    // of one region, rounded up to any page size
 static_assert(sizeof(Region) <= chunk_table_bytes && slice_table_bytes % chunk_table_bytes == 0);
 
-// Where a window may begin: above what programs and libraries ask for by address (below 16 TiB), below stack and mmap area
-// by a good margin, in steps of a chunk: 2^25 places in a space of 47 bits.
+// Where a window may begin: above what programs and libraries ask for by address (below 16 TiB), below stack and mmap
+// area by a good margin, in steps of a chunk: 2^25 places in a space of 47 bits.
 constexpr uintptr_t lowest_base = uintptr_t{16} << 40;
 constexpr uintptr_t base_range = uintptr_t{64} << 40;
 constexpr int placements = 4;
@@ -85,7 +85,7 @@ bool Window::place()
             continue;
         if (pages::commit_aimed(tables, chunk_table_bytes) != pages::Aimed::committed)
         {
-            pages::unmap(reinterpret_cast<void*>(base - slice_table_bytes), with_record_0);
+            pages::unmap(reinterpret_cast<void *>(base - slice_table_bytes), with_record_0);
             continue;
         }
         window_bounds.base = base;
@@ -97,9 +97,9 @@ bool Window::place()
     return bytes_ != 0;
 }
 
-Region* Window::region(unsigned number) const
+Region *Window::region(unsigned number) const
 {
-    return reinterpret_cast<Region*>(chunk_tables_ - (number + uintptr_t{1}) * chunk_table_bytes);
+    return reinterpret_cast<Region *>(chunk_tables_ - (number + uintptr_t{1}) * chunk_table_bytes);
 }
 
 bool Window::commit_tables(unsigned number)
@@ -121,7 +121,7 @@ int Window::give_region(Node node)
     const unsigned number = regions();
     if (number >= bytes_ / region_bytes || !commit_tables(number))
         return -1;
-    Region* given = region(number);
+    Region *given = region(number);
     given->node = node;
     given->number = static_cast<uint16_t>(number);
     given->low_end = number == 0 ? 1 : 0; // the chunk of record 0

@@ -11,11 +11,11 @@
 // all zeros.) An address is *in the window* if it lies between base and limit; all records below limit are mapped,
 // so looking up any stray pointer is safe.
 //
-// The window is reserved whole where the kernel allows it; otherwise (RLIMIT_AS, small address spaces, Valgrind) it is only
-// *aimed at*: every piece is mapped when it is needed, and a piece somebody else has taken is skipped.
+// The window is reserved whole where the kernel allows it; otherwise (RLIMIT_AS, small address spaces, Valgrind) it is
+// only *aimed at*: every piece is mapped when it is needed, and a piece somebody else has taken is skipped.
 //
-// Owner: the window's lock guards giving regions. Base and limit are read without it: base is set before any block exists;
-// limit only grows, and whoever holds a pointer into a region got it from a thread that saw the region given.
+// Owner: the window's lock guards giving regions. Base and limit are read without it: base is set before any block
+// exists; limit only grows, and whoever holds a pointer into a region got it from a thread that saw the region given.
 #pragma once
 
 #include "base/bits.h"
@@ -38,9 +38,9 @@ struct Region; // heap/chunk.h
 // What free needs, on one cache line that is written once per region.
 struct WindowBounds
 {
-    uintptr_t base;                      // 0 before the first allocation
+    uintptr_t base;              // 0 before the first allocation
     Word<uintptr_t> limit_bytes; // published by give_region, observed by regions(); got by the fast path, see above
-    uint64_t link_secret;                // heap/link.h
+    uint64_t link_secret;        // heap/link.h
 };
 extern WindowBounds window_bounds;
 
@@ -51,25 +51,25 @@ FASTALLOC_INLINE bool in_window(uintptr_t address)
 }
 
 // The record for a byte `offset` above `base`, the window's.
-FASTALLOC_INLINE Span* span_at_offset(uintptr_t base, uintptr_t offset)
+FASTALLOC_INLINE Span *span_at_offset(uintptr_t base, uintptr_t offset)
 {
-    return reinterpret_cast<Span*>(base - ((offset >> (slice_shift - record_shift)) & ~(sizeof(Span) - 1)));
+    return reinterpret_cast<Span *>(base - ((offset >> (slice_shift - record_shift)) & ~(sizeof(Span) - 1)));
 }
 
 // Requires: in_window(address).
-FASTALLOC_INLINE Span* span_of(uintptr_t address)
+FASTALLOC_INLINE Span *span_of(uintptr_t address)
 {
     return span_at_offset(window_bounds.base, address - window_bounds.base);
 }
 
-FASTALLOC_INLINE SliceIndex slice_of(const Span* span)
+FASTALLOC_INLINE SliceIndex slice_of(const Span *span)
 {
-    return static_cast<SliceIndex>(reinterpret_cast<const Span*>(window_bounds.base) - span);
+    return static_cast<SliceIndex>(reinterpret_cast<const Span *>(window_bounds.base) - span);
 }
 
-FASTALLOC_INLINE Span* span_at(SliceIndex slice)
+FASTALLOC_INLINE Span *span_at(SliceIndex slice)
 {
-    return reinterpret_cast<Span*>(window_bounds.base) - slice;
+    return reinterpret_cast<Span *>(window_bounds.base) - slice;
 }
 
 FASTALLOC_INLINE uintptr_t address_of_slice(SliceIndex slice)
@@ -77,13 +77,13 @@ FASTALLOC_INLINE uintptr_t address_of_slice(SliceIndex slice)
     return window_bounds.base + (uintptr_t{slice} << slice_shift);
 }
 
-FASTALLOC_INLINE uintptr_t address_of(const Span* span)
+FASTALLOC_INLINE uintptr_t address_of(const Span *span)
 {
     return address_of_slice(slice_of(span));
 }
 
 // The head of the span whose record this is. Requires: not a free slice.
-FASTALLOC_INLINE Span* head_of(Span* span)
+FASTALLOC_INLINE Span *head_of(Span *span)
 {
     return span + span->back; // records run downwards: an earlier slice has a later record
 }
@@ -104,7 +104,7 @@ public:
     }
 
     // Requires: number < regions().
-    Region* region(unsigned number) const;
+    Region *region(unsigned number) const;
 
     uintptr_t region_address(unsigned number) const
     {

@@ -2,9 +2,9 @@
 //
 // Lock: a mutual exclusion that knows its holder.
 //
-// One word: 0 when free, else the holder's thread pointer, bit 0 set when somebody may sleep on it, bit 1 when it was taken with all others. The
-// thread pointer is the same in the child of a fork, so a lock taken before fork belongs to the child's
-// one thread after it. A thread that meets a lock it holds itself is a signal handler that interrupted the
+// One word: 0 when free, else the holder's thread pointer, bit 0 set when somebody may sleep on it, bit 1 when it was
+// taken with all others. The thread pointer is the same in the child of a fork, so a lock taken before fork belongs to
+// the child's one thread after it. A thread that meets a lock it holds itself is a signal handler that interrupted the
 // holder: it must not wait, and is told `Outcome::interrupted`. While a thread passes through fork's handlers
 // it holds every lock and is let through: `Outcome::passed`, and unlocking is left to the fork handlers.
 //
@@ -65,8 +65,8 @@ public:
         return (word_.load(std::memory_order_relaxed) & ~marks) == thread_identity();
     }
 
-    // For whoever takes all locks at once. Takes this one unless the thread holds it already: then it is a signal handler, and
-    // the call it interrupted unlocks (after a fork, in both processes). Returns whether it took it.
+    // For whoever takes all locks at once. Takes this one unless the thread holds it already: then it is a signal
+    // handler, and the call it interrupted unlocks (after a fork, in both processes). Returns whether it took it.
     bool take_marked();
     void unlock_marked();
 

@@ -12,18 +12,18 @@ namespace
 // What a walk has found so far.
 struct Walk
 {
-    const char* broken = nullptr;
+    const char *broken = nullptr;
     uintptr_t where = 0;
     uint64_t handed_out = 0;
 };
 
 constexpr unsigned blocks_max = slice_bytes / 8;
 
-const char* check_free_list(const Span* span)
+const char *check_free_list(const Span *span)
 {
     uint64_t seen[blocks_max / 64] = {};
     const size_t bytes = class_bytes(span->size_class);
-    const void* block = span->free_list;
+    const void *block = span->free_list;
     for (uint32_t count = span->free_list_length(); count != 0; --count)
     {
         const uintptr_t offset = reinterpret_cast<uintptr_t>(block) - address_of(span);
@@ -39,11 +39,11 @@ const char* check_free_list(const Span* span)
     return nullptr;
 }
 
-const char* check_owned_span(const Span* span)
+const char *check_owned_span(const Span *span)
 {
-    const ClassShape& shape = shape_of(span->size_class);
+    const ClassShape &shape = shape_of(span->size_class);
     const bool small = span->kind.load(std::memory_order_relaxed) == SpanKind::small;
-    const Arena* owner = span->owner.load();
+    const Arena *owner = span->owner.load();
     const auto owner_address = reinterpret_cast<uintptr_t>(owner);
     if (!in_window(owner_address) || span_of(owner_address)->kind.load(std::memory_order_relaxed) != SpanKind::metadata)
         return "a span's owner is no arena";
@@ -55,7 +55,7 @@ const char* check_owned_span(const Span* span)
         return "a span with room is not listed, or a full one is";
     for (unsigned offset = 1; offset < span->slices; ++offset)
     {
-        const Span* part = span_at(slice_of(span) + offset);
+        const Span *part = span_at(slice_of(span) + offset);
         if (part->owner.load() != owner || part->back != offset ||
             part->kind.load(std::memory_order_relaxed) != SpanKind::part)
             return "a part of a span does not belong to it";
@@ -69,9 +69,9 @@ const char* check_owned_span(const Span* span)
 }
 
 // One slice that is not free, or the span that begins there. Returns the slices it covers.
-unsigned check_slice(SliceIndex slice, Walk* walk)
+unsigned check_slice(SliceIndex slice, Walk *walk)
 {
-    const Span* span = span_at(slice);
+    const Span *span = span_at(slice);
     walk->where = address_of_slice(slice);
     switch (span->kind.load(std::memory_order_relaxed))
     {
@@ -97,12 +97,12 @@ unsigned check_slice(SliceIndex slice, Walk* walk)
     return 1;
 }
 
-void check_region(const Region* region, Walk* walk)
+void check_region(const Region *region, Walk *walk)
 {
     const SliceIndex begin = region->number * slices_per_region;
     for (unsigned offset = 0; offset < slices_per_region && walk->broken == nullptr;)
     {
-        const Chunk& chunk = region->chunks[offset / slices_per_chunk];
+        const Chunk &chunk = region->chunks[offset / slices_per_chunk];
         const SliceIndex slice = begin + offset;
         const bool free = chunk.free >> (offset % slices_per_chunk) & 1;
         if (chunk.state != ChunkState::open)
@@ -120,17 +120,17 @@ void check_region(const Region* region, Walk* walk)
     }
 }
 
-void check_everything(Walk* walk)
+void check_everything(Walk *walk)
 {
     int64_t counted = 0;
-    for_each_node_heap([&](const NodeHeap& heap) {
+    for_each_node_heap([&](const NodeHeap &heap) {
         if (walk->broken == nullptr)
             walk->broken = heap.verify();
         counted += static_cast<int64_t>(heap.handed_out.load(std::memory_order_relaxed));
     });
     for (unsigned number = 0; number < window.regions() && walk->broken == nullptr; ++number)
         check_region(window.region(number), walk);
-    for (Arena* arena = registry.first(); arena != nullptr && walk->broken == nullptr;
+    for (Arena *arena = registry.first(); arena != nullptr && walk->broken == nullptr;
          arena = arena->next_arena.load(std::memory_order_acquire))
     {
         walk->where = reinterpret_cast<uintptr_t>(arena);
@@ -151,7 +151,7 @@ void check_everything(Walk* walk)
 
 } // namespace
 
-HeapState check_heap(Text* report)
+HeapState check_heap(Text *report)
 {
     Walk walk;
     const bool locked = registry.lock_all();

@@ -8,7 +8,7 @@
 namespace fastalloc
 {
 
-bool gather_statistics(fastalloc_stats* stats)
+bool gather_statistics(fastalloc_stats *stats)
 {
     *stats = {};
     if (!registry.lock_all())
@@ -17,7 +17,7 @@ bool gather_statistics(fastalloc_stats* stats)
         return false;
     }
     int64_t handed_out = 0;
-    for (Arena* arena = registry.first(); arena != nullptr; arena = arena->next_arena.load(std::memory_order_acquire))
+    for (Arena *arena = registry.first(); arena != nullptr; arena = arena->next_arena.load(std::memory_order_acquire))
     {
         const Arena::Figures figures = arena->figures();
         stats->cached_bytes += figures.cached_bytes;
@@ -27,7 +27,7 @@ bool gather_statistics(fastalloc_stats* stats)
         stats->remote_batches += figures.remote_batches;
         handed_out += figures.handed_out_pending;
     }
-    for_each_node_heap([&](const NodeHeap& heap) {
+    for_each_node_heap([&](const NodeHeap &heap) {
         const NodeHeap::Figures figures = heap.figures();
         handed_out += static_cast<int64_t>(heap.handed_out.load(std::memory_order_relaxed));
         stats->open_bytes += figures.open_bytes;
@@ -54,11 +54,11 @@ bool gather_statistics(fastalloc_stats* stats)
 uint64_t purge(uint64_t pad)
 {
     registry.ask_all_to_flush();
-    if (Arena* const self = thread_words.self)
+    if (Arena *const self = thread_words.self)
         self->flush();
     registry.tidy();
     uint64_t returned = 0;
-    for_each_node_heap([&](NodeHeap& heap) { returned += heap.return_everything(pad); });
+    for_each_node_heap([&](NodeHeap &heap) { returned += heap.return_everything(pad); });
     return returned;
 }
 

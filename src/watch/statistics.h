@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 //
-// Statistics: figures gathered from every arena and node heap, under their locks, one after the other. Nothing is counted on the fast
-// path: what bins hold is their limit less their room. Any thread, but not a signal handler inside the allocator.
+// Statistics: figures gathered from every arena and node heap, under their locks, one after the other. Nothing is
+// counted on the fast path: what bins hold is their limit less their room. Any thread, but not a signal handler inside
+// the allocator.
 #pragma once
 
 #include "fastalloc.h"
@@ -10,9 +11,10 @@ namespace fastalloc
 {
 
 // False where this thread holds a lock already.
-bool gather_statistics(fastalloc_stats* stats);
+bool gather_statistics(fastalloc_stats *stats);
 
-// Gives memory back until at most `pad` bytes of free chunks are resident, asking other threads to flush. Returns the bytes given back.
+// Gives memory back until at most `pad` bytes of free chunks are resident, asking other threads to flush. Returns the
+// bytes given back.
 uint64_t purge(uint64_t pad);
 
 } // namespace fastalloc

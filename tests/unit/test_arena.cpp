@@ -200,6 +200,19 @@ void fresh_memory_is_touched_a_page_at_a_time(void **)
         require(resident_pages_of(record_of(first)) <= 2); // a block may lie on two
         void *const page = allocate_block(4 * kib);
         require(resident_pages_of(record_of(page)) == 0); // it is not written before it is handed out
+
+        // The same with a bin that would take far more at a time. Spans nobody had before follow those that are there.
+        for (unsigned round = 0; round < 20; round++)
+            release_blocks(allocate_blocks(3000, 32));
+        const Span *record = nullptr;
+        for (unsigned begun = 0; begun < 3;)
+        {
+            const Span *const before = record;
+            record = record_of(allocate_block(32));
+            begun += record != before && record->zeroed;
+        }
+        require(thread_words.self->bins[class_of(32)].limit * 32 >= 8 * kib);
+        require(resident_pages_of(record) <= 2);
     });
 }
 

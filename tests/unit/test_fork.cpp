@@ -110,6 +110,44 @@ void leases_of_threads_lost_in_a_fork_come_back(void **)
     });
 }
 
+// A thread that is cut off in the middle of a push or a pop: its bin's stack is right, its count is not.
+void bins_cut_off_by_a_fork_are_counted_anew(void **)
+{
+    assert_alone([] {
+        hook_fork();
+        allocate_block(8);
+        std::latch cut(1), done(1);
+        std::thread thread([&] {
+            for (const size_t size : {size_t{64}, size_t{128}})
+                release_blocks(allocate_blocks(8, size));
+            Arena *const arena = thread_words.self;
+            Bin &pushed = arena->bins[class_of(64)];
+            void *const block = allocate_block(64);
+            set_next(block, pushed.head);
+            pushed.head = block;
+            Bin &popped = arena->bins[class_of(128)];
+            popped.head = next_of(popped.head);
+            cut.count_down();
+            done.wait();
+            pushed.pop(arena->link_secret); // all is as it was, but that one block of each class is held
+            pushed.room.store(pushed.room.load() - 1);
+            popped.room.store(popped.room.load() + 1);
+        });
+        cut.wait();
+        const int status = status_of_child([] {
+            registry.tidy();
+            require_whole_heap();
+            require(handed_out_bytes() <= 4 * kib + 128); // my own, and the block that nobody has
+            release_blocks(allocate_blocks(1000, 64));
+            require_whole_heap();
+        });
+        done.count_down();
+        thread.join();
+        require(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+        require_whole_heap();
+    });
+}
+
 // Its bins still have blocks of its spans: a span that changed hands before these are back would meet them later.
 void spans_of_a_thread_lost_in_a_fork_are_adopted_safely(void **)
 {
@@ -188,6 +226,7 @@ int main()
         cmocka_unit_test(a_call_that_meets_its_own_locks_fails_or_defers),
         cmocka_unit_test(the_child_of_a_fork_goes_on_with_the_arenas_of_both),
         cmocka_unit_test(leases_of_threads_lost_in_a_fork_come_back),
+        cmocka_unit_test(bins_cut_off_by_a_fork_are_counted_anew),
         cmocka_unit_test(spans_of_a_thread_lost_in_a_fork_are_adopted_safely),
         cmocka_unit_test(forks_in_the_middle_of_everything_leave_whole_heaps),
     };
