@@ -215,6 +215,8 @@ private:
     void lower_limit(unsigned index, uint32_t limit);
     void set_charged(uint64_t bytes);
     bool holds_lease() const;
+    uint64_t own_share() const;
+    bool owes_lease() const;
     void slow_path_done();
     void verify_or_die() const;
     void look_for_unused_bins();
@@ -222,6 +224,7 @@ private:
     BinBack backs_[class_count] = {};
     uint64_t charged_ = 0;   // sum of 2 x limit x block size over all bins
     int64_t handed_out_ = 0; // not yet in the node's total
+    int64_t held_ = 0;       // bytes in blocks of its spans that are handed out
     uint32_t slow_paths_ = 0;
     Arena *adopt_cursor_ = nullptr; // where the last search for detached arenas stopped
     uint64_t refills_ = 0;

@@ -90,6 +90,20 @@ bool Arena::holds_lease() const
     return leased_part(charged_) != 0;
 }
 
+// What the arena may lease whatever others have leased.
+uint64_t Arena::own_share() const
+{
+    const uint64_t held = held_ > 0 ? static_cast<uint64_t>(held_) : 0;
+    return held > charged_ ? (held - charged_) / 1000 * options().lease_share : 0;
+}
+
+// Whether more was leased than is due, by all together and by this arena.
+bool Arena::owes_lease() const
+{
+    const uint64_t lease = leased_part(charged_);
+    return lease != 0 && lease > own_share() && fund.is_overdrawn();
+}
+
 // Requires: what the charge grows by above the own budget has been taken from the fund.
 void Arena::set_charged(uint64_t bytes)
 {
@@ -107,15 +121,19 @@ void Arena::raise_limit(unsigned index)
     Bin &bin = bins[index];
     const size_t bytes = 2 * class_bytes(static_cast<SizeClass>(index)); // a place in either stack
     const uint32_t wanted = bin.limit == 0 ? first_limit(bytes) : bin.limit;
-    const uint64_t own_left = own_budget() > charged_ ? own_budget() - charged_ : 0;
-    uint64_t granted = own_left / bytes;
-    if (granted < wanted)
-        granted = (own_left + fund.offer()) / bytes;
-    const auto more = static_cast<uint32_t>(granted < wanted ? granted : wanted);
+    const uint64_t sure = own_budget() + own_share(); // without asking the fund
+    const uint64_t sure_left = sure > charged_ ? sure - charged_ : 0;
+    const bool asks = sure_left < wanted * bytes;
+    const uint64_t available = asks ? sure_left + fund.offer() : sure_left;
+    const auto more = available >= wanted * bytes ? wanted : static_cast<uint32_t>(available / bytes);
+    if (more == 0)
+        return;
     const uint64_t charged = charged_ + more * bytes;
     const uint64_t lease = leased_part(charged) - leased_part(charged_);
-    if (more == 0 || (lease != 0 && !fund.take(lease)))
+    const uint64_t asked = more * bytes > sure_left ? more * bytes - sure_left : 0;
+    if (asked != 0 && !fund.take(asked))
         return;
+    fund.take_own_share(lease > asked ? lease - asked : 0);
     set_charged(charged);
     bin.limit += more;
     bin.room.store(bin.room.load() + more);
@@ -166,6 +184,7 @@ void Arena::look_for_unused_bins()
 
 void Arena::count_handed_out(int64_t bytes)
 {
+    held_ += bytes;
     handed_out_ += bytes;
     if (handed_out_ > static_cast<int64_t>(handed_out_step) || handed_out_ < -static_cast<int64_t>(handed_out_step))
     {

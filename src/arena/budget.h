@@ -4,12 +4,14 @@
 //
 //     an arena's bins are charged by their limits:  charged = sum of 2 x limit x block size
 //     what it is charged above its own budget is leased
-//     sum of leases <= max(lease_share of live, lease_fund while little is open)
+//     sum of leases <= lease_share of live + lease_fund, the latter only while little is open
 //
-// Live memory shrinks: then the fund is overdrawn, and each bin that overflows gives back half of what it may
-// hold, if its arena holds a lease at all.
-// A lease is at most a quarter of what is left, so one busy thread cannot starve the others, and N sleeping threads
-// hold at most N budgets and one fund. Owner: everybody; one atomic counter, relaxed (it orders nothing).
+// An arena may always lease the share of what it has handed out itself; beyond that a lease is at most a quarter of what
+// is left. So a busy thread does not starve beside sleeping ones that leased before it, nor they because of it, and N
+// sleeping threads hold at most N budgets and one fund. Live memory shrinks: then the fund is overdrawn, and each bin that
+// overflows gives back half of what it may hold, if its arena leases more than its own share.
+//
+// Owner: everybody; one atomic counter, relaxed (it orders nothing).
 #pragma once
 
 #include <atomic>
@@ -26,6 +28,12 @@ public:
 
     // Takes `bytes` if that is still on offer.
     bool take(uint64_t bytes);
+
+    // Takes `bytes` that an arena may lease whatever others have: the share of what it has handed out itself.
+    void take_own_share(uint64_t bytes)
+    {
+        leased_.fetch_add(bytes, std::memory_order_relaxed);
+    }
 
     // Whether more is leased than what is live now allows: leases are to be given back.
     bool is_overdrawn() const;

@@ -284,7 +284,7 @@ void Arena::overflow(Span *record, void *block)
     const unsigned index = record->size_class;
     Bin &bin = bins[index];
     ++overflows_;
-    if (holds_lease() && fund.is_overdrawn())
+    if (owes_lease())
         lower_limit(index, bin.limit / 2);
     else
         raise_limit(index);

@@ -129,6 +129,9 @@ Span *Arena::adopt_span(SizeClass size_class)
             continue;
         Span *span = span_at(slice);
         other->unlist_span(span);
+        const auto held = static_cast<int64_t>(span->handed_out * class_bytes(size_class));
+        other->held_ -= held;
+        held_ += held;
         for (unsigned offset = 0; offset < span->slices; ++offset)
         {
             Span *const record = span_at(slice + offset);

@@ -126,7 +126,7 @@ void without_slack_everything_free_goes_back_at_once(void **)
 void memory_wanted_again_at_once_is_kept_the_next_time(void **)
 {
     assert_alone([] {
-        use_settings("slack=0,slack_share=0%");
+        use_settings("slack=0,slack_share=0%,demand_half_life=3600s");
         for (unsigned wave = 0; wave < 3; wave++)
         {
             const SliceIndex run = take(320);
@@ -139,6 +139,29 @@ void memory_wanted_again_at_once_is_kept_the_next_time(void **)
         require(figures_of(heap).slack_bytes == 10 * chunk_bytes);
         require(heap.return_slack(3 * chunk_bytes) == 7 * chunk_bytes);
         require(figures_of(heap).slack_bytes == 3 * chunk_bytes);
+    });
+}
+
+// Called by slow paths now and then; no free is needed.
+void what_was_kept_for_demand_goes_back_as_that_decays(void **)
+{
+    assert_alone([] {
+        use_settings("slack=0,slack_share=0%,demand_half_life=10ms");
+        uint64_t kept = 0;
+        for (unsigned wave = 0; wave < 20 && kept == 0; wave++) // one that is not interrupted for long
+        {
+            const SliceIndex run = take(320);
+            give(run, 320);
+            kept = figures_of(heap).slack_bytes;
+        }
+        require(kept > 0);
+        for (unsigned look = 0; look < 200 && figures_of(heap).slack_bytes != 0; look++)
+        {
+            usleep(10'000);
+            heap.tick();
+        }
+        require(figures_of(heap).slack_bytes == 0);
+        require_sound_chunks();
     });
 }
 
@@ -170,6 +193,7 @@ int main()
         cmocka_unit_test(slack_never_stays_above_its_bound),
         cmocka_unit_test(without_slack_everything_free_goes_back_at_once),
         cmocka_unit_test(memory_wanted_again_at_once_is_kept_the_next_time),
+        cmocka_unit_test(what_was_kept_for_demand_goes_back_as_that_decays),
         cmocka_unit_test(huge_pages_are_asked_for_from_64_mib_on_and_only_if_wanted),
     };
     return cmocka_run_group_tests_name("chunk_space", tests, make_heap, nullptr);
