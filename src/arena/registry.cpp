@@ -20,7 +20,7 @@ namespace
 {
 
 // Arenas that may wait for their next thread with filled bins, at most one budget each.
-constexpr int warm_max = 16;
+constexpr int warm_max = 4;
 
 // ThreadSanitizer lets go of a thread in the last round, before the destructors of later keys run.
 constexpr uint8_t exit_rounds_max = PTHREAD_DESTRUCTOR_ITERATIONS - (thread_sanitizer ? 2 : 1);

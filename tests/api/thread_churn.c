@@ -46,7 +46,8 @@ static void assert_flat(uintptr_t count, int crowd)
     assert_true(after.arenas <= before.arenas + (uint64_t)crowd);
     assert_true(after.attached_threads <= before.attached_threads + 1);
     assert_true(growth(before.metadata_bytes, after.metadata_bytes) <= 2 * mib);
-    assert_true(growth(before.open_bytes, after.open_bytes) <= 4 * mib);
+    // Bins that wait for the next thread keep spans open, of which a page or two is resident.
+    assert_true(growth(before.open_bytes, after.open_bytes) <= 8 * mib);
     assert_true(growth(resident, resident_bytes()) <= 4 * mib);
     assert_heap_is_whole();
 }
