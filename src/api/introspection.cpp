@@ -104,7 +104,6 @@ FASTALLOC_EXPORT void malloc_stats() noexcept
     if (!gather_statistics(&stats))
         return;
     char bytes[2048];
-    Text text(bytes, sizeof bytes);
     const int saved_errno = errno;
     // One write a line: a Text holds one line, and lines of other threads do not mix with it.
     for (const Figure &figure : figures)

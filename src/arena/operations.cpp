@@ -41,12 +41,6 @@ void release_big(Span *record, void *block)
         foreign_release("free", block);
 }
 
-Span *record_of(void *block)
-{
-    const auto address = reinterpret_cast<uintptr_t>(block);
-    return in_window(address) ? span_of(address) : nullptr;
-}
-
 // ---- attached: the usual -----------------------------------------------------------------------------------
 
 Allocation attached_allocate(Arena *arena, size_t size, size_t alignment)

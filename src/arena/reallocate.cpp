@@ -16,12 +16,6 @@ namespace fastalloc
 namespace
 {
 
-Span *record_of(const void *block)
-{
-    const auto address = reinterpret_cast<uintptr_t>(block);
-    return in_window(address) ? span_of(address) : nullptr;
-}
-
 // What a block that grows to `size` is given: above small sizes a quarter more, of which only what is used is touched,
 // so that growing step by step does not copy at each step. accepted() holds for it and `size`.
 size_t with_room_to_grow(size_t size)

@@ -82,6 +82,13 @@ FASTALLOC_INLINE uintptr_t address_of(const Span *span)
     return address_of_slice(slice_of(span));
 }
 
+// The record for any pointer, null outside the window.
+inline Span *record_of(const void *block)
+{
+    const auto address = reinterpret_cast<uintptr_t>(block);
+    return in_window(address) ? span_of(address) : nullptr;
+}
+
 // The head of the span whose record this is. Requires: not a free slice.
 FASTALLOC_INLINE Span *head_of(Span *span)
 {
