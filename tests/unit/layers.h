@@ -215,11 +215,6 @@ void in_thread(Body body)
     std::thread(body).join();
 }
 
-inline Span *record_of(const void *block)
-{
-    return span_of(reinterpret_cast<uintptr_t>(block));
-}
-
 inline Arena *owner_of(const void *block)
 {
     return record_of(block)->owner.load();
