@@ -313,7 +313,7 @@ FASTALLOC_INLINE bool release_fast(void *block)
     if (FASTALLOC_UNLIKELY(record->owner.get() != arena))
         return false;
     Bin &bin = *record->bin;
-    if (FASTALLOC_UNLIKELY(bin.head == block))
+    if (FASTALLOC_UNLIKELY(bin.head == block) || FASTALLOC_UNLIKELY(!record->begins_block(block)))
         return false;
     return bin.push(block, arena->link_secret);
 }

@@ -72,9 +72,13 @@ Span *Arena::new_span(SizeClass size_class)
         head->start = is_small(size_class) ? first_block(run.slice, size_class) : 0;
         head->free_list = nullptr;
     }
-    head->binned.store(0, std::memory_order_relaxed);
-    if (!is_small(size_class))
+    if (is_small(size_class))
+        head->stride = stride_of(size_class);
+    else
+    {
+        head->binned.store(0, std::memory_order_relaxed);
         head->free_blocks.store(mask_of<uint64_t>(0, shape.capacity), std::memory_order_relaxed);
+    }
     for (unsigned offset = 0; offset < shape.slices; ++offset)
     {
         Span *record = span_at(run.slice + offset);

@@ -49,6 +49,14 @@ enum class SpanKind : uint8_t
 using SliceIndex = uint32_t;
 constexpr SliceIndex no_slice = ~SliceIndex{0};
 
+// 2^32 / block size, rounded up: see Span::begins_block.
+constexpr uint32_t stride_of(SizeClass size_class)
+{
+    return static_cast<uint32_t>(((uint64_t{1} << 32) + class_bytes(size_class) - 1) / class_bytes(size_class));
+}
+
+constexpr uint32_t stride_remainder = 1u << 17;
+
 struct Span
 {
     // Read by every free and compared with the reader's own arena: equal means that this thread itself
@@ -73,14 +81,26 @@ struct Span
     };
     SliceIndex next; // neighbours in the bin's list of partial spans
     SliceIndex previous;
-    // Medium: a bit per block in the owner's bin; written by the attached thread (relaxed).
-    std::atomic<uint64_t> binned;
+    union
+    {
+        uint32_t stride; // small: see begins_block
+        // Medium: a bit per block in the owner's bin; written by the attached thread (relaxed).
+        std::atomic<uint64_t> binned;
+    };
 
     // Small: the block behind the cursor. Requires: fresh < capacity.
     uint32_t next_fresh() const
     {
         const uint32_t number = uint32_t{start} + fresh;
         return number < capacity ? number : number - capacity;
+    }
+
+    // Small: whether the block size divides the address's offset into the span. With stride = 2^32 / size, rounded up,
+    // the product's low half is below 2^16 if it does, and at least 2^32 / small_max = 2^18 if it does not.
+    FASTALLOC_INLINE bool begins_block(const void *address) const
+    {
+        const auto offset = static_cast<uint16_t>(reinterpret_cast<uintptr_t>(address));
+        return offset * stride < stride_remainder;
     }
 
     bool has_room() const
@@ -95,6 +115,7 @@ struct Span
 };
 
 constexpr unsigned record_shift = 6;
+static_assert((uint64_t{1} << 32) / small_max > stride_remainder && slice_bytes <= stride_remainder);
 static_assert(sizeof(Span) == size_t{1} << record_shift);
 static_assert(detail::shapes[small_class_count].capacity <= 64, "a medium span's blocks fit a 64-bit mask");
 
