@@ -10,8 +10,8 @@
 // else who needs it takes too: purge, statistics, heap check, fork, a thread that drains the inbox.
 //
 // Modes never touch the fast path: they swap the words a thread looks at for an arena whose bins are empty and whose
-// operations differ (empty_arena: not attached yet, or asked to purge; ending_arena: the thread is nearly gone). All a
-// fast path may reach hangs off the arena.
+// operations differ (empty_arena: not attached yet, or asked to purge; ending_arena: the thread is nearly gone;
+// watched_arena: every call is looked at). All a fast path may reach hangs off the arena.
 //
 // Locks are taken in this order: registry, arena, node heap, window, outside registry; a second arena by try_lock only.
 #pragma once
@@ -38,6 +38,9 @@ struct ArenaOperations
 {
     Allocation (*allocate)(Arena *arena, size_t size, size_t alignment);
     void (*release)(Arena *arena, void *block);
+    // Before anything is done with a block that stays or moves: ends the process, naming `call`, if it is known to be
+    // none.
+    void (*inspect)(const char *call, const void *block);
 };
 
 // A thread's own: initial-exec TLS. The first two are written under the registry's lock only, by their thread or by an
@@ -282,6 +285,8 @@ private:
 
 extern Arena empty_arena;  // where every thread's words start; also: somebody wants this thread to flush
 extern Arena ending_arena; // where they end
+// Defined in watch/: what all threads look at instead of their own with check=on.
+extern Arena watched_arena;
 
 extern const ArenaOperations attached_operations;
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "arena/budget.h"
 
+#include "arena/misuse.h"
 #include "arena/registry.h"
 #include "os/options.h"
 
@@ -55,11 +56,13 @@ uint32_t first_limit(size_t bytes)
     return bytes < wanted ? static_cast<uint32_t>(wanted / bytes) : 1;
 }
 
-uint32_t length_of(const void *block)
+// Of a stack of at most `limit` blocks.
+uint32_t length_of(const void *block, uint32_t limit)
 {
     uint32_t length = 0;
     for (; block != nullptr; block = next_of(block))
-        ++length;
+        if (++length > limit) // a circle: a block freed twice
+            fatal_too_many_blocks(span_of(reinterpret_cast<uintptr_t>(block)));
     return length;
 }
 
@@ -246,8 +249,8 @@ void Arena::recover_locked()
         Bin &bin = bins[index];
         BinBack &back = backs_[index];
         void *const spare = back.spare == bin.head ? nullptr : back.spare;
-        return_blocks(bin.head, length_of(bin.head));
-        return_blocks(spare, length_of(spare));
+        return_blocks(bin.head, length_of(bin.head, bin.limit));
+        return_blocks(spare, length_of(spare, bin.limit));
         bin.head = nullptr;
         bin.room.store(bin.limit);
         back.spare = nullptr;

@@ -63,6 +63,8 @@ void attached_release(Arena *arena, void *block)
         arena->release_medium(record, block);
     else if (record->bin->head == block)
         fatal_double_free(block, class_bytes(record->size_class));
+    else if (!block_begins(record, block))
+        fatal_inside("free", block, class_bytes(record->size_class));
     else
         arena->release_small(record, block);
 }
@@ -85,6 +87,8 @@ void ending_release(Arena *, void *block)
     Arena *const owner = record != nullptr ? record->owner.load() : nullptr;
     if (owner == nullptr)
         release_big(record, block);
+    else if (!block_begins(record, block))
+        fatal_inside("free", block, class_bytes(record->size_class));
     else
         owner->push_inbox(block, block, static_cast<uint32_t>(class_bytes(record->size_class)));
 }
@@ -102,32 +106,41 @@ Arena *come_home()
 
 Allocation empty_allocate(Arena *empty, size_t size, size_t alignment)
 {
-    if (Arena *const arena = come_home())
-        return attached_allocate(arena, size, alignment);
-    if (class_of(size, alignment) == no_class)
-        return allocate_big(topology::current_node(), size, alignment); // needs no arena
-    const bool never = thread_words.free_arena.load(std::memory_order_relaxed) != empty;
-    return never ? ending_allocate(empty, size, alignment) : Allocation{nullptr, false};
+    Arena *const home = come_home();
+    const bool never = thread_words.malloc_arena.load(std::memory_order_relaxed) != empty;
+    if (home == nullptr && !never && class_of(size, alignment) != no_class)
+        return {nullptr, false}; // no memory for an arena, which bigger blocks do not need
+    Arena *const seen = view_of(home != nullptr ? home : &ending_arena);
+    return seen->operations->allocate(seen, size, alignment);
 }
 
-void empty_release(Arena *empty, void *block)
+void empty_release(Arena *, void *block)
 {
     // Before the first block there is none to free: a pointer from elsewhere needs no arena.
-    Arena *const arena = window_bounds.base == 0 ? nullptr : come_home();
-    if (arena == nullptr)
-        ending_release(empty, block);
-    else
-        attached_release(arena, block);
+    Arena *const home = window_bounds.base == 0 ? nullptr : come_home();
+    Arena *const seen = view_of(home != nullptr ? home : &ending_arena);
+    seen->operations->release(seen, block);
 }
 
-constinit const ArenaOperations empty_operations{empty_allocate, empty_release};
-constinit const ArenaOperations ending_operations{ending_allocate, ending_release};
+void empty_inspect(const char *call, const void *block)
+{
+    view_of(&ending_arena)->operations->inspect(call, block);
+}
+
+// ---- what arenas have in common --------------------------------------------------------------------------------
+
+void see_nothing(const char *, const void *)
+{
+}
+
+constinit const ArenaOperations empty_operations{empty_allocate, empty_release, empty_inspect};
+constinit const ArenaOperations ending_operations{ending_allocate, ending_release, see_nothing};
 
 constinit std::atomic<bool> options_loaded{false};
 
 } // namespace
 
-constinit const ArenaOperations attached_operations{attached_allocate, attached_release};
+constinit const ArenaOperations attached_operations{attached_allocate, attached_release, see_nothing};
 constinit Arena empty_arena{&empty_operations};
 constinit Arena ending_arena{&ending_operations};
 constinit thread_local ThreadWords thread_words{&empty_arena, &empty_arena, nullptr};

@@ -71,8 +71,16 @@ void *reallocate_outside(void *block, size_t usable, size_t size)
 BlockShape shape_of_block(const char *call, const void *block)
 {
     Span *const record = record_of(block);
-    if (record != nullptr && record->owner.load() != nullptr)
+    Arena *const owner = record != nullptr ? record->owner.load() : nullptr;
+    const Arena *const arena = thread_words.free_arena.load(std::memory_order_relaxed);
+    if (owner != arena)
+        arena->operations->inspect(call, block);
+    if (owner != nullptr)
+    {
+        if (!block_begins(record, block))
+            fatal_inside(call, block, class_bytes(record->size_class));
         return {class_bytes(record->size_class), record->size_class};
+    }
     if (record != nullptr && record->kind.load(std::memory_order_relaxed) == SpanKind::large)
     {
         if (reinterpret_cast<uintptr_t>(block) != address_of(record))

@@ -158,7 +158,7 @@ Allocation Arena::allocate_locked(SizeClass size_class)
 void Arena::splice(Span *span, void *first, void *last, uint32_t count)
 {
     if (FASTALLOC_UNLIKELY(count > span->handed_out))
-        fatal_too_many_blocks(first, class_bytes(span->size_class));
+        fatal_too_many_blocks(span);
     set_next(last, span->free_list);
     span->free_list = first;
     span->handed_out = static_cast<uint16_t>(span->handed_out - count);

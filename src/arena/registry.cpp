@@ -3,6 +3,7 @@
 
 #include "heap/outside.h"
 #include "heap/root.h"
+#include "os/options.h"
 
 #include <climits>
 #include <cstring>
@@ -15,6 +16,11 @@ namespace fastalloc
 {
 
 constinit Registry registry;
+
+Arena *view_of(Arena *own)
+{
+    return options().check == Check::on ? &watched_arena : own;
+}
 
 namespace
 {
@@ -31,7 +37,7 @@ bool on_main_thread()
 }
 
 // Requires: the registry's lock.
-void look_at(ThreadWords *words, Arena *arena)
+void show(ThreadWords *words, Arena *arena)
 {
     words->malloc_arena.store(arena, std::memory_order_relaxed);
     words->free_arena.store(arena, std::memory_order_relaxed);
@@ -122,7 +128,7 @@ Arena *Registry::attach()
         }
         if (key_refused_ && !on_main_thread())
         {
-            look_at(&thread_words, &ending_arena); // nobody would tell us when this thread ends
+            show(&thread_words, view_of(&ending_arena)); // nobody would tell us when this thread ends
             return nullptr;
         }
         const Node node = topology::current_node();
@@ -142,7 +148,7 @@ Arena *Registry::attach()
         arena->words = &thread_words;
         arena->exit_rounds = 0;
         thread_words.self = arena;
-        look_at(&thread_words, arena);
+        show(&thread_words, view_of(arena));
     }
     // For keys above 31 this calls calloc, which is served by now.
     if (key_made_)
@@ -168,7 +174,7 @@ void Registry::detach(Arena *arena)
     const bool room = warm_count_.load(std::memory_order_relaxed) < warm_max;
     const Arena::Bins bins = arena->hand_over(room ? Arena::Bins::kept : Arena::Bins::emptied);
     Guard guard(lock);
-    look_at(&thread_words, &ending_arena);
+    show(&thread_words, view_of(&ending_arena));
     thread_words.self = nullptr;
     arena->words = nullptr;
     {
@@ -190,7 +196,7 @@ void Registry::ask_all_to_flush()
     for (Arena *arena = first(); arena != nullptr; arena = arena->next_arena.load(std::memory_order_acquire))
     {
         if (arena->words != nullptr && arena->words != &thread_words)
-            look_at(arena->words, &empty_arena);
+            show(arena->words, &empty_arena);
     }
 }
 
@@ -200,7 +206,7 @@ void Registry::flush_and_restore(Arena *arena)
         Guard guard(lock);
         if (!guard)
             return;
-        look_at(&thread_words, arena);
+        show(&thread_words, view_of(arena));
     }
     arena->flush();
 }

@@ -15,6 +15,9 @@
 namespace fastalloc
 {
 
+// What a thread looks at that would look at `own`: all watched ones at the same.
+Arena *view_of(Arena *own);
+
 class Registry
 {
 public:

@@ -47,6 +47,8 @@ bool Arena::flush_slot(OutboxSlot *slot)
 void Arena::release_remote(Arena *owner, Span *record, void *block)
 {
     const auto bytes = static_cast<uint32_t>(class_bytes(record->size_class));
+    if (FASTALLOC_UNLIKELY(!block_begins(record, block)))
+        fatal_inside("free", block, bytes);
     if (bytes >= outbox_bytes)
         return owner->push_inbox(block, block, bytes);
     OutboxSlot *const slot = &outbox_[slot_of(owner)];
@@ -110,7 +112,7 @@ void Arena::drain_locked()
         Span *const record = span_of(address);
         Arena *const owner = record->owner.load();
         if (FASTALLOC_UNLIKELY(owner == nullptr))
-            fatal_double_free(block, 0);
+            fatal_foreign("free", block);
         const size_t bytes = class_bytes(record->size_class);
         drained += static_cast<int64_t>(bytes);
         void *next = next_of(block);
@@ -125,6 +127,8 @@ void Arena::drain_locked()
             uint32_t run = 1;
             for (; (reinterpret_cast<uintptr_t>(next) ^ address) < slice_bytes; ++run)
             {
+                if (FASTALLOC_UNLIKELY(run > record->handed_out)) // a circle: a block freed twice
+                    fatal_too_many_blocks(record);
                 last = next;
                 next = next_of(last);
             }

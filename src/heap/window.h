@@ -95,6 +95,15 @@ FASTALLOC_INLINE Span *head_of(Span *span)
     return span + span->back; // records run downwards: an earlier slice has a later record
 }
 
+// Whether a block of this span begins there, its last partial one excepted. Requires: the span has an owner.
+inline bool block_begins(Span *record, const void *block)
+{
+    const Span *const head = head_of(record);
+    const uintptr_t offset = reinterpret_cast<uintptr_t>(block) - address_of(head);
+    const uint32_t number = block_number(head->size_class, offset);
+    return number < head->capacity && number * class_bytes(head->size_class) == offset;
+}
+
 class Window
 {
 public:

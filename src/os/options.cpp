@@ -45,6 +45,10 @@ constexpr uint64_t value_of(auto word)
 
 // clang-format off
 constexpr Option table[] = {
+    {"check", OptionKind::choice, "off|on", value_of(Check::off), 0, 1,
+     "Whether each call that is given a block looks whether it is one: slower, and no misuse is seen late or never.",
+     "0.1", read_member<&Options::check>, write_member<&Options::check>},
+
     {"foreign", OptionKind::choice, "abort|libc", value_of(Foreign::abort), 0, 1,
      "What free does with a pointer that is not ours: end the process, or hand it to libc's free.",
      "0.1", read_member<&Options::foreign>, write_member<&Options::foreign>},

@@ -34,6 +34,13 @@ enum class Foreign : uint8_t
     libc,  // hand it to libc's free
 };
 
+// Whether every call is looked at.
+enum class Check : uint8_t
+{
+    off,
+    on,
+};
+
 // Whether memory may ask the kernel for huge pages.
 enum class Huge : uint8_t
 {
@@ -44,6 +51,7 @@ enum class Huge : uint8_t
 // The value of each setting, in the unit its kind is stored in.
 struct Options
 {
+    Check check;
     Foreign foreign;
     Huge huge;
     uint64_t slack;            // bytes

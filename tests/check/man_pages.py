@@ -6,7 +6,8 @@
 FUNCTIONS-PAGE has every prototype of HEADER and every member of its structures, and a LINK for each function.
 OVERVIEW-PAGE has every setting that LISTER (made of settings.cpp) prints, with kind, default and range, and under
 MISUSE every message that ends the process: what the C++ files in SOURCES put together as Message()...fatal(). The
-constant words count; for what is put in between the page has one word. Both name VERSION. MAN is the program, empty if
+constant words count; for what is put in between the page has one word, and how messages of misuse end (`manual`,
+`rerun()` in the code) it says once. Both name VERSION. MAN is the program, empty if
 there is none: then nobody asks groff.
 """
 
@@ -106,6 +107,7 @@ def messages_of(sources):
     for source in sorted(sources.rglob("*.cpp")):
         code = re.sub(r"//[^\n]*", "", source.read_text(encoding="utf-8"))
         for chain in re.findall(r"\bMessage\(\)((?:(?!\bMessage\b)[^;])*?)\.fatal\(\)\s*;", code, re.DOTALL):
+            chain = re.sub(r"\.text\((?:manual|rerun\(\))\)", "", chain)
             pieces = []
             for literals, _ in re.findall(r'\.\w+\(\s*(?:((?:"(?:[^"\\]|\\.)*"\s*)+)|([^()"]+))\)', chain):
                 pieces.append("".join(re.findall(r'"((?:[^"\\]|\\.)*)"', literals)) if literals else None)

@@ -254,7 +254,7 @@ void random_use_of_all_classes_keeps_bins_and_spans_sound(void **)
 
 void a_block_freed_twice_in_a_row_dies(void **)
 {
-    assert_dies("double free of a block of 48 bytes", [] {
+    assert_dies("double free of a 48-byte block", [] {
         void *const block = allocate_block(48);
         release_block(block);
         release_block(block);
@@ -283,7 +283,7 @@ void a_pointer_that_is_none_of_ours_dies(void **)
     assert_dies("not a block of this allocator", [] { // behind the first slice of a large block
         release_block(static_cast<char *>(allocate_block(mebibyte)) + slice_bytes);
     });
-    assert_dies("points into a block of 1.0 MiB",
+    assert_dies("points into a 1048576-byte block",
                 [] { release_block(static_cast<char *>(allocate_block(mebibyte)) + 16); });
 }
 

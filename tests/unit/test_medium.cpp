@@ -83,7 +83,7 @@ void a_block_said_to_be_zero_is(void **)
 
 void a_second_free_dies_wherever_the_block_went(void **)
 {
-    const char *const reason = "double free of a block of 20.0 KiB";
+    const char *const reason = "double free of a 20480-byte block";
     assert_dies(reason, [] { // in the bin, on top
         void *const block = fill_span(size).front();
         release_block(block);
@@ -111,11 +111,11 @@ void a_second_free_dies_wherever_the_block_went(void **)
 
 void a_free_of_a_pointer_inside_a_block_dies(void **)
 {
-    assert_dies("points into a block of 20.0 KiB", [] {
+    assert_dies("points into a 20480-byte block", [] {
         char *const block = static_cast<char *>(fill_span(size)[1]);
         release_block(block + 64);
     });
-    assert_dies("points into a block of 20.0 KiB", [] { // from another thread
+    assert_dies("points into a 20480-byte block", [] { // from another thread
         char *const block = static_cast<char *>(fill_span(size)[1]);
         in_thread([=] { release_block(block + 64); });
         thread_words.self->flush();

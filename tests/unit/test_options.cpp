@@ -73,6 +73,7 @@ void defaults_hold_before_anything_is_loaded(void **)
 
 void the_defaults_are_the_ones_that_are_documented(void **)
 {
+    assert_true(options().check == Check::off);
     assert_true(options().foreign == Foreign::abort);
     assert_true(options().huge == Huge::automatic);
     assert_int_equal(options().slack, 4 * mib);
@@ -85,7 +86,7 @@ void the_defaults_are_the_ones_that_are_documented(void **)
 
 void each_row_has_a_name_a_sentence_and_a_version(void **)
 {
-    assert_int_equal(option_table().count, 8);
+    assert_int_equal(option_table().count, 9);
     for (const Option &option : option_table())
     {
         assert_true(strlen(option.name) > 0 && strlen(option.name) < 24);

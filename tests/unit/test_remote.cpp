@@ -185,7 +185,7 @@ void blocks_that_go_round_in_a_ring_stay_whole(void **)
 
 void a_block_freed_twice_by_another_thread_dies(void **)
 {
-    assert_dies("double free of a block of 48 bytes", [] {
+    assert_dies("double free of a 48-byte block", [] {
         void *const block = allocate_block(48);
         in_thread([block] {
             release_block(block);

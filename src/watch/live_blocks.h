@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: MIT
+//
+// LiveBlocks: which blocks of the window the program holds, a bit per 8 bytes, set where a live block begins.
+//
+//     allocate: add      was the bit set already, a free block has been handed out twice
+//     free:     remove   was it not set, this is no block, or was freed before
+//
+// A bit changes by one atomic operation, so of two threads that free one block exactly one is told that it was live.
+// The bits of a region, 16 MiB of which only what is used is resident, are mapped when its first block comes. Only with
+// check=on; blocks outside the window are known to their registry.
+//
+// Owner: nobody; any thread, no lock, also in signal handlers and across fork.
+#pragma once
+
+#include "base/config.h"
+
+#include <atomic>
+#include <cstdint>
+
+namespace fastalloc
+{
+
+class LiveBlocks
+{
+public:
+    enum class Added
+    {
+        yes,
+        was_live,
+        no_memory,
+    };
+
+    // All require that the block is in the window.
+    Added add(const void *block);
+    bool remove(const void *block); // whether it was live
+    bool contains(const void *block) const;
+
+private:
+    using Word = std::atomic<uint64_t>;
+
+    // The word for a block, null if its region's bits are not mapped. Release when mapped, acquire here: the words are
+    // zero.
+    Word *word_of(uintptr_t offset) const;
+    Word *map_word_of(uintptr_t offset);
+
+    std::atomic<Word *> regions_[window_max_bytes / region_bytes] = {};
+};
+
+extern LiveBlocks live_blocks;
+
+} // namespace fastalloc

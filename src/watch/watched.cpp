@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: MIT
+//
+// watched_arena: what every thread looks at with check=on. It has no bins, so each call comes here, is held against
+// live_blocks, and is then served by the arena behind it: the thread's own, or ending_arena for a thread that has none.
+//
+// Installed from the first call on (arena/registry.h, view_of), so there is no block it has not seen come.
+#include "arena/misuse.h"
+#include "arena/registry.h"
+#include "heap/large.h"
+#include "watch/live_blocks.h"
+
+namespace fastalloc
+{
+namespace
+{
+
+Arena *arena_behind()
+{
+    Arena *const self = thread_words.self;
+    return self != nullptr ? self : &ending_arena;
+}
+
+bool was_handed_out(const Span *span, const void *block)
+{
+    const uint32_t number = block_number(span->size_class, reinterpret_cast<uintptr_t>(block) - address_of(span));
+    const uint32_t age = number >= span->start ? number - span->start : number + span->capacity - span->start;
+    return age < span->fresh;
+}
+
+// The size of a block that is not live but was; ends the process if `block` never was one. Its span may change
+// meanwhile: then the words may be wrong, but not the verdict.
+size_t size_of_freed(const char *call, const void *block)
+{
+    Span *const record = record_of(block);
+    if (record->owner.load() == nullptr)
+    {
+        const bool large = record->kind.load(std::memory_order_relaxed) == SpanKind::large;
+        if (large && reinterpret_cast<uintptr_t>(block) != address_of(record))
+            fatal_inside(call, block, large_usable(record));
+        fatal_foreign(call, block);
+    }
+    const size_t bytes = class_bytes(record->size_class);
+    if (!block_begins(record, block))
+        fatal_inside(call, block, bytes);
+    if (!was_handed_out(head_of(record), block))
+        fatal_foreign(call, block);
+    return bytes;
+}
+
+// Whether the link that became the head of a bin leads to anything but a free block of the arena.
+bool leads_astray(const Arena *arena, const void *next)
+{
+    if (next == nullptr)
+        return false;
+    if (!in_window(reinterpret_cast<uintptr_t>(next)))
+        return true;
+    Span *const record = record_of(next);
+    return record->owner.load() != arena || !block_begins(record, next) || live_blocks.contains(next);
+}
+
+// A block that was written to while it was free shows when it is handed out, before anybody follows its link.
+void look_behind(const Arena *arena, SizeClass size_class, const void *block)
+{
+    if (size_class != no_class && leads_astray(arena, arena->bins[size_class].head))
+        fatal_written_when_free(block);
+}
+
+Allocation watched_allocate(Arena *, size_t size, size_t alignment)
+{
+    Arena *const arena = arena_behind();
+    const Allocation allocation = arena->operations->allocate(arena, size, alignment);
+    if (!in_window(reinterpret_cast<uintptr_t>(allocation.block)))
+        return allocation; // none, or in the registry of outside blocks
+    switch (live_blocks.add(allocation.block))
+    {
+    case LiveBlocks::Added::yes:
+        look_behind(arena, class_of(size, alignment), allocation.block);
+        return allocation;
+    case LiveBlocks::Added::was_live:
+        fatal_handed_out_twice(allocation.block);
+    case LiveBlocks::Added::no_memory:
+        break;
+    }
+    arena->operations->release(arena, allocation.block);
+    return {nullptr, false};
+}
+
+void watched_release(Arena *, void *block)
+{
+    if (in_window(reinterpret_cast<uintptr_t>(block)) && !live_blocks.remove(block))
+        fatal_double_free(block, size_of_freed("free", block));
+    Arena *const arena = arena_behind();
+    arena->operations->release(arena, block);
+}
+
+void watched_inspect(const char *call, const void *block)
+{
+    if (in_window(reinterpret_cast<uintptr_t>(block)) && !live_blocks.contains(block))
+        fatal_freed(call, block, size_of_freed(call, block));
+}
+
+constinit const ArenaOperations watched_operations{watched_allocate, watched_release, watched_inspect};
+
+} // namespace
+
+constinit Arena watched_arena{&watched_operations};
+
+} // namespace fastalloc
