@@ -9,6 +9,7 @@
 #include <cstdarg>
 #include <cstddef>
 #include <cstdint>
+#include <cstdio>
 
 extern "C" {
 #include <cmocka.h>
@@ -24,7 +25,10 @@ void assert_holds(const char *name, const Model &model, size_t least_states)
     const Findings findings = explore(model);
     print_message("# %s: %zu states, %zu ends\n", name, findings.states, findings.ends);
     if (findings.broken != nullptr)
-        fail_msg("%s: %s:\n%s", name, findings.broken, findings.steps.c_str());
+    {
+        fprintf(stderr, "%s: %s:\n%s", name, findings.broken, findings.steps.c_str());
+        fail_msg("%s: %s", name, findings.broken);
+    }
     assert_true(findings.states >= least_states);
     assert_true(findings.ends > 0);
 }

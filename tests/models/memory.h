@@ -102,18 +102,18 @@ public:
         return false;
     }
 
-    // A lock as a model of something else wants it. False: somebody has it.
+    // A lock as a model of something else wants it: lock.cpp checks the lock itself. False: somebody has it.
     bool take_lock(unsigned thread, unsigned variable)
     {
         if (newest(variable) != 0)
             return false;
-        exchange(thread, variable, static_cast<int8_t>(thread + 1), seq_cst);
+        write_lock(thread, variable, static_cast<int8_t>(thread + 1));
         return true;
     }
 
     void give_lock(unsigned thread, unsigned variable)
     {
-        exchange(thread, variable, 0, seq_cst);
+        write_lock(thread, variable, 0);
     }
 
     bool has_lock(unsigned thread, unsigned variable) const
@@ -166,6 +166,16 @@ private:
         uint8_t oldest_in_order; // for seq_cst
         std::array<Stored, depth> stored;
     };
+
+    // Nobody reads old values of a lock.
+    void write_lock(unsigned thread, unsigned variable, int8_t value)
+    {
+        exchange(thread, variable, value, acq_rel);
+        const auto only = static_cast<uint8_t>(variables_[variable].count - 1);
+        for (View &view : views_)
+            view.oldest[variable] = only;
+        forget();
+    }
 
     static unsigned pick(Choices &choices, unsigned count)
     {
