@@ -44,7 +44,7 @@ struct ArenaOperations
 };
 
 // A thread's own: initial-exec TLS. The first two are written under the registry's lock only, by their thread or by an
-// installer, and read by their thread without one (relaxed).
+// installer, and read by their thread without one (relaxed). tests/models/words.h checks this protocol.
 struct ThreadWords
 {
     std::atomic<Arena *> malloc_arena; // never null
@@ -248,6 +248,7 @@ private:
 static_assert(sizeof(Arena) <= 4096, "an arena's every-day part is one page");
 
 // Holds an arena's lock; looks at the inbox again after unlocking, for a pusher that could not get the lock meanwhile.
+// tests/models/inbox.cpp checks this protocol.
 class ArenaGuard
 {
 public:

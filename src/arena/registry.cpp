@@ -112,6 +112,8 @@ Arena *Registry::common_arena(Node node)
 
 // ---- attach and detach --------------------------------------------------------------------------------------
 
+// tests/models/words.h and owner.h check these, a purge, and adoption against each other.
+
 Arena *Registry::attach()
 {
     Arena *arena = nullptr;

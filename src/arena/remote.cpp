@@ -8,7 +8,7 @@
 //
 // A push is one compare-and-swap, the inbox is taken whole by one exchange: there is no half-linked state, so a thread
 // may be preempted, killed or forked away anywhere. A span may have changed its owner since its block was pushed: the
-// drainer keeps what is the arena's and forwards the rest.
+// drainer keeps what is the arena's and forwards the rest. tests/models/inbox.cpp and owner.h check this protocol.
 #include "arena/arena.h"
 
 #include "arena/misuse.h"

@@ -10,7 +10,8 @@
 //
 // Pairing: the exchange in unlock (release) with the compare-and-swap in lock and try_lock (acquire). Both
 // are sequentially consistent so that whoever fails to take a lock knows that the holder will see, after
-// unlocking, what was stored before the attempt (the inbox relies on it, arena/remote.cpp).
+// unlocking, what was stored before the attempt (the inbox relies on it, arena/remote.cpp). tests/models/lock.cpp
+// checks this protocol.
 #pragma once
 
 #include "base/hints.h"

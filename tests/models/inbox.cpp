@@ -3,8 +3,8 @@
 // The inbox of an arena: batches pushed by compare-and-swap and taken whole, and a bound on its bytes that whoever
 // passes it sees to (src/arena/remote.cpp, ArenaGuard in src/arena/arena.h, src/os/lock.cpp).
 //
-// The owner makes two slow paths, one that does not look into the inbox (overflow) and one that does (refill). Two other
-// threads push three batches of one byte each; the bound is one byte.
+// The owner makes two slow paths: one that does not look into the inbox (overflow) and one that does (refill). Two
+// other threads push three batches of one byte each; the bound is one byte.
 //
 //   - no batch is lost, none is taken twice, and its links are read after they were written;
 //   - when all have finished, the inbox is within its bound: either the pusher gets the lock, or whoever has it sees

@@ -5,8 +5,8 @@
 // An atomic variable keeps its values since the oldest that some thread may still read. Each thread has a *view*: of
 // each variable the oldest value it may read. A load picks any value from there on; what it read is the oldest from
 // then on. A store with release leaves the storer's view with the value, a load with acquire adds the view it finds to
-// its own. A read-modify-write reads the newest value and hands on the view of what it replaced (a release sequence). An
-// access with seq_cst does not read what is older than an earlier access with seq_cst to the same variable saw or
+// its own. A read-modify-write reads the newest value and hands on the view of what it replaced (a release sequence).
+// An access with seq_cst does not read what is older than an earlier access with seq_cst to the same variable saw or
 // stored. So a weaker order in the protocol is a weaker order here: store buffers, late messages and threads that see
 // two writers in different orders come out by themselves.
 //
@@ -131,6 +131,15 @@ public:
         return known;
     }
 
+    // Of a variable that nobody loads, only exchanges: old values need not be kept.
+    void keep_newest(unsigned variable)
+    {
+        const auto only = static_cast<uint8_t>(variables_[variable].count - 1);
+        for (View &view : views_)
+            view.oldest[variable] = only;
+        forget();
+    }
+
     // What somebody outside sees, once all is done.
     int8_t newest(unsigned variable) const
     {
@@ -167,14 +176,10 @@ private:
         std::array<Stored, depth> stored;
     };
 
-    // Nobody reads old values of a lock.
     void write_lock(unsigned thread, unsigned variable, int8_t value)
     {
         exchange(thread, variable, value, acq_rel);
-        const auto only = static_cast<uint8_t>(variables_[variable].count - 1);
-        for (View &view : views_)
-            view.oldest[variable] = only;
-        forget();
+        keep_newest(variable);
     }
 
     static unsigned pick(Choices &choices, unsigned count)

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 //
-// words.h - the words of a thread, and who writes them: attach and detach, a purge that asks all threads to flush, and the
-// installer of a mode that lasts (src/arena/registry.cpp, src/arena/operations.cpp, ThreadWords in src/arena/arena.h).
+// words.h - the words of a thread, and who writes them: attach and detach, a purge that asks all threads to flush, and
+// the installer of a mode that lasts (src/arena/registry.cpp, src/arena/operations.cpp, ThreadWords in
+// src/arena/arena.h).
 //
 // Two threads make three calls each, end, and make one more call in the destructor of a later key. A third one asks all
 // to flush, installs a mode and takes it away. The two words of a thread are always written together: the model has
