@@ -152,9 +152,13 @@ Arena *Registry::attach()
         thread_words.self = arena;
         show(&thread_words, view_of(arena));
     }
-    // For keys above 31 this calls calloc, which is served by now.
-    if (key_made_)
-        pthread_setspecific(key_, arena);
+    // For keys above 31 this calls calloc, which is served by now, if there is memory. If not, nobody would tell us when
+    // this thread ends.
+    if (key_made_ && pthread_setspecific(key_, arena) != 0 && !on_main_thread())
+    {
+        detach(arena);
+        return nullptr;
+    }
     return arena;
 }
 

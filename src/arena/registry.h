@@ -22,7 +22,8 @@ class Registry
 {
 public:
     // The calling thread's arena; null if there is no memory for one, or in a signal handler inside the registry. A
-    // thread for which no key is left gets null too, and its words end at ending_arena.
+    // thread whose end nobody would tell (no key is left, or no memory for its value) gets null too, and its words end
+    // at ending_arena.
     Arena *attach();
 
     // Called by the key's destructor.
