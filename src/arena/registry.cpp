@@ -183,6 +183,8 @@ void Registry::detach(Arena *arena)
     show(&thread_words, view_of(&ending_arena));
     thread_words.self = nullptr;
     arena->words = nullptr;
+    if (bins == Arena::Bins::emptied)
+        arena->hand_over(bins); // what a signal handler has put into them since
     {
         ArenaGuard arena_guard(arena);
         arena->attached.store(false, std::memory_order_relaxed);

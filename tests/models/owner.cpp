@@ -2,10 +2,10 @@
 //
 // Four threads and a span that changes its owner: owner.h.
 //
-// One span of four blocks, first of arena A; B is another arena of the node. Thread 0, attached to A, frees a block and
-// detaches. Thread 1, attached to B, refills twice and may adopt the span, or take a block of it. Thread 2 frees a
+// One span of five blocks, first of arena A; B is another arena of the node. Thread 0, attached to A, frees a block and
+// detaches, and a signal handler may free another on the way. Thread 1, attached to B, refills twice and may adopt the span, or take a block of it. Thread 2 frees a
 // block of the span, whoever owns it. Thread 3 attaches, to A if that is detached by then, uses a block of its bin and
-// flushes. The fourth block stays with the program, so that the span does. An inbox has room for nothing: every push
+// flushes. The fifth block stays with the program, so that the span does. An inbox has room for nothing: every push
 // tries to drain (inbox.cpp has the bound; here a batch is one step).
 #include "owner.h"
 
@@ -76,13 +76,18 @@ struct Ownership : Spans
             call_then(state, number, frame, then, At::push, whose, list);
             return "free: record->owner is another arena";
         }
+        free_own(state, number, list);
+        frame.at = then;
+        return "free: record->owner is the own arena: push to the bin";
+    }
+
+    void free_own(State &state, unsigned number, unsigned list) const
+    {
         if (!state.memory.touch(number, bins))
             state.broken = bin_race;
         move(state, list, Place::bin_a);
         if (!owned_by(state, a))
             state.broken = left_bin;
-        frame.at = then;
-        return "free: record->owner is the own arena: push to the bin";
     }
 
     // ---- thread 0: Registry::detach
@@ -110,10 +115,23 @@ struct Ownership : Spans
             return "hand_over: Guard; flush_locked: return_blocks";
 
         case At::enter_registry:
+            if (state.place[freed_by_handler] == Place::program && choices.pick(2) != 0)
+            {
+                free_own(state, number, 1 << freed_by_handler);
+                return "a signal handler frees";
+            }
             if (!memory.take_lock(number, registry_lock))
                 return nullptr;
-            frame.at = At::leave_arena;
-            return "detach: Guard guard(lock)";
+            frame.at = thread.keeps || !protocol.hands_over_again ? At::leave_arena : At::hand_over_again;
+            return "detach: Guard guard(lock); look_at(&thread_words, &ending_arena)";
+
+        case At::hand_over_again:
+            if (!memory.take_lock(number, lock + a))
+                return nullptr;
+            return_bins(state, number);
+            call_then(state, number, frame, At::leave_arena, At::unlock, a);
+            call(thread, At::take, a);
+            return "detach: hand_over(emptied), once more";
 
         case At::leave_arena:
             if (!memory.take_lock(number, lock + a))
@@ -293,6 +311,7 @@ void each_line_about_owners_is_needed(void **)
     assert_breaks("adopts without a second look", without({.adopter_looks_again = false}), left_bin);
     assert_breaks("adopts before the bins are emptied", without({.adopter_settles = false}), left_bin);
     assert_breaks("attaches without the lock", without({.attaches_under_the_lock = false}), bin_race);
+    assert_breaks("hands over once", without({.hands_over_again = false}), left_bin);
     assert_breaks("leaves before it hands over", without({.hands_over_before_it_leaves = false}), left_bin);
 }
 

@@ -34,6 +34,7 @@ struct Protocol
     bool adopter_settles = true;             // empties the bins of a warm arena
     bool attaches_under_the_lock = true;     // of the arena
     bool hands_over_before_it_leaves = true; // `attached` falls last
+    bool hands_over_again = true;            // what a signal handler freed meanwhile
 };
 
 // Arenas, as owners and as numbers of their variables.
@@ -53,10 +54,11 @@ constexpr unsigned variables = attached + 1;
 constexpr unsigned span = 0;
 constexpr unsigned bins = 1; // of A
 
-constexpr unsigned blocks = 4;
+constexpr unsigned blocks = 5;
 constexpr uint8_t freed_by_owner = 0;
 constexpr uint8_t freed_remotely = 1;
 constexpr uint8_t free_at_first = 2;
+constexpr uint8_t freed_by_handler = 3;
 
 enum class Place : uint8_t
 {
@@ -78,6 +80,7 @@ struct Spans
         free,
         hand_over,
         enter_registry,
+        hand_over_again,
         leave_arena,
         put_detached,
         refill,

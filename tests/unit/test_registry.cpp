@@ -5,6 +5,7 @@
 #include <atomic>
 #include <latch>
 #include <pthread.h>
+#include <sched.h>
 #include <thread>
 #include <vector>
 
@@ -98,6 +99,48 @@ void a_detached_arena_stays_filled_within_its_budget_until_it_is_tidied(void **)
                 release_blocks(allocate_blocks(5000, 64));
         });
         require(!first->warm && figures_of(first).cached_bytes == 0); // more than its budget: on leases
+        require_whole_heap();
+    });
+}
+
+// ---- a signal in the middle of a thread's end
+
+void *block_for_handler;
+std::atomic<bool> handled{false};
+
+// Holds up the thread's end between the hand-over and the registry, and has a handler free a block there. With the bins
+// emptied nobody would look into them before a span is adopted.
+void what_a_signal_handler_frees_at_a_threads_end_is_not_left_behind(void **)
+{
+    assert_alone([] {
+        allocate_block(1);
+        std::latch full(1);
+        std::latch go(1);
+        Arena *first = nullptr;
+        std::thread thread([&] {
+            block_for_handler = allocate_block(100);
+            release_blocks(allocate_blocks(20'000, 100)); // more than its budget: on leases
+            first = thread_words.self;
+            full.count_down();
+            go.wait();
+        });
+        full.wait();
+        signal(SIGUSR1, [](int) {
+            release_block(block_for_handler);
+            handled = true;
+        });
+        {
+            const Guard guard(registry.lock);
+            go.count_down();
+            while (figures_of(first).cached_bytes != 0)
+                sched_yield();
+            require(first->attached);
+            pthread_kill(thread.native_handle(), SIGUSR1);
+            while (!handled)
+                sched_yield();
+        }
+        thread.join();
+        require(!first->attached && !first->warm && figures_of(first).cached_bytes == 0);
         require_whole_heap();
     });
 }
@@ -268,6 +311,7 @@ int main()
         cmocka_unit_test(a_foreign_block_in_front_of_all_others_attaches_nothing),
         cmocka_unit_test(a_detached_arena_is_taken_whole_by_the_next_thread),
         cmocka_unit_test(a_detached_arena_stays_filled_within_its_budget_until_it_is_tidied),
+        cmocka_unit_test(what_a_signal_handler_frees_at_a_threads_end_is_not_left_behind),
         cmocka_unit_test(at_most_4_arenas_stay_filled),
         cmocka_unit_test(as_many_arenas_are_made_as_threads_live_at_a_time),
         cmocka_unit_test(a_span_is_adopted_from_a_detached_arena),
