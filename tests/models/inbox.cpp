@@ -4,7 +4,8 @@
 // passes it sees to (src/arena/remote.cpp, ArenaGuard in src/arena/arena.h, src/os/lock.cpp).
 //
 // The owner makes two slow paths: one that does not look into the inbox (overflow) and one that does (refill). Two
-// other threads push three batches of one byte each; the bound is one byte.
+// other threads push three batches of one byte each; the bound is one byte. The first batch, once sorted, may be handed
+// out, freed and pushed again by the other thread: somebody may have seen it as the head before.
 //
 //   - no batch is lost, none is taken twice, and its links are read after they were written;
 //   - when all have finished, the inbox is within its bound: either the pusher gets the lock, or whoever has it sees
@@ -59,18 +60,18 @@ enum Plain : unsigned
 
 enum class Call : uint8_t
 {
-    none,
     overflow,
     refill,
     push_0,
     push_1,
-    push_2
+    push_2,
+    push_0_again
 };
 
 constexpr Call calls[][2] = {
     {Call::overflow, Call::refill}, // the owner
     {Call::push_0, Call::push_1},
-    {Call::push_2, Call::none},
+    {Call::push_2, Call::push_0_again},
 };
 
 struct Inbox
@@ -104,7 +105,7 @@ struct Inbox
 
     struct State
     {
-        Memory<threads, variables, 9> memory;
+        Memory<threads, variables, 14> memory;
         Thread thread[threads];
         int8_t next[batches]; // the link of each batch
         uint8_t taken[batches];
@@ -124,8 +125,7 @@ struct Inbox
 
     bool finished(const State &state, unsigned number) const
     {
-        const Thread &thread = state.thread[number];
-        return thread.call == 2 || calls[number][thread.call] == Call::none;
+        return state.thread[number].call == 2;
     }
 
     const char *step(State &state, unsigned number, Choices &choices) const
@@ -135,10 +135,18 @@ struct Inbox
         auto &memory = state.memory;
         Thread &thread = state.thread[number];
         const Call call = calls[number][thread.call];
-        const unsigned batch = static_cast<unsigned>(call) - static_cast<unsigned>(Call::push_0);
+        const unsigned batch =
+            call == Call::push_0_again ? 0 : static_cast<unsigned>(call) - static_cast<unsigned>(Call::push_0);
         switch (thread.at)
         {
         case At::call:
+            if (call == Call::push_0_again && state.taken[batch] == 0)
+            {
+                end_call(state, number);
+                return "the first batch is not handed out again";
+            }
+            if (call == Call::push_0_again)
+                state.taken[batch] = 0;
             if (call >= Call::push_0)
             {
                 thread.head = memory.load(number, inbox, relaxed, choices);
