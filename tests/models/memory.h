@@ -13,8 +13,9 @@
 // What is not atomic is *plain*: it belongs to one thread at a time, and whoever touches it must have in its view what
 // was done to it last. Otherwise it is a data race.
 //
-// litmus.cpp checks it. What it does not see: values stored in another order than the threads made their steps, loads that take effect
-// after later stores of their thread (load buffering), fences, and compare-and-swaps that fail for no reason.
+// litmus.cpp checks it. What it does not see: values stored in another order than the threads made their steps, loads
+// that take effect after later stores of their thread (load buffering), fences, and compare-and-swaps that fail for no
+// reason.
 #pragma once
 
 #include "explorer.h"

@@ -3,10 +3,10 @@
 // Four threads and a span that changes its owner: owner.h.
 //
 // One span of five blocks, first of arena A; B is another arena of the node. Thread 0, attached to A, frees a block and
-// detaches, and a signal handler may free another on the way. Thread 1, attached to B, refills twice and may adopt the span, or take a block of it. Thread 2 frees a
-// block of the span, whoever owns it. Thread 3 attaches, to A if that is detached by then, uses a block of its bin and
-// flushes. The fifth block stays with the program, so that the span does. An inbox has room for nothing: every push
-// tries to drain (inbox.cpp has the bound; here a batch is one step).
+// detaches; a signal handler may free another on the way. Thread 1, attached to B, refills twice and may adopt the
+// span, or take a block of it. Thread 2 frees a block of the span, whoever owns it. Thread 3 attaches, to A if that is
+// detached by then, uses a block of its bin and flushes. The fifth block stays with the program, so that the span does.
+// An inbox has room for nothing: every push tries to drain (inbox.cpp has the bound; here a batch is one step).
 #include "owner.h"
 
 #include "claims.h"
