@@ -7,7 +7,7 @@
 // Two threads make three calls each, end, and make one more call in the destructor of a later key. A third one asks all
 // to flush, installs a mode and takes it away. The two words of a thread are always written together: the model has
 // one. The mode stands for any that swaps the words for an arena without bins: its installer does what
-// ask_all_to_flush does, with another arena, and look_at writes that arena while the mode is in force.
+// ask_all_to_flush does, with another arena, and show writes that arena while the mode is in force.
 //
 //   - a word names its own thread's arena or one without bins, and nobody writes the words of a thread that is gone;
 //   - two threads never have one arena;
@@ -102,7 +102,7 @@ struct Words
         uint8_t calls; // made; the installer: acts
         int8_t self;   // the arena attached to, or empty_arena
         int8_t heard;  // what it was told when its call began; the installer: the arena it has come to
-        int8_t writes; // what look_at is going to write
+        int8_t writes; // what show is going to write
         uint8_t has_key;
     };
 
@@ -138,13 +138,13 @@ struct Words
         return state.thread[number].at == At::finished;
     }
 
-    // What look_at writes for a thread with this arena.
+    // What show writes for a thread with this arena.
     int8_t in_force(const State &state, int8_t arena) const
     {
         return state.mode ? watched_arena : arena;
     }
 
-    void look_at(State &state, unsigned writer, unsigned whose, int8_t arena) const
+    void show(State &state, unsigned writer, unsigned whose, int8_t arena) const
     {
         if (state.dead[whose])
             state.broken = gone;
@@ -214,10 +214,10 @@ struct Words
             return "attach: Guard guard(lock); take_detached or new_arena; arena->words = &thread_words; self = arena";
 
         case At::attach_writes:
-            look_at(state, number, number, thread.writes);
+            show(state, number, number, thread.writes);
             thread.writes = 0;
             thread.at = protocol.attach_writes_under_the_lock ? At::unlock : At::hear;
-            return "attach: look_at(&thread_words, arena)";
+            return "attach: show(&thread_words, arena)";
 
         case At::hear:
             thread.has_key = choices.pick(2) == 0;
@@ -232,11 +232,11 @@ struct Words
             return "flush_and_restore: Guard guard(lock)";
 
         case At::restore_writes:
-            look_at(state, number, number, thread.writes);
+            show(state, number, number, thread.writes);
             thread.writes = 0;
             thread.then = At::flush;
             thread.at = protocol.restore_writes_under_the_lock ? At::unlock : At::flush;
-            return "flush_and_restore: look_at(&thread_words, arena)";
+            return "flush_and_restore: show(&thread_words, arena)";
 
         case At::flush:
             state.asked[number] = 0;
@@ -253,9 +253,9 @@ struct Words
         case At::detach:
             if (!protocol.detach_writes_under_the_lock && thread.writes == 0)
             {
-                look_at(state, number, number, ending_arena);
+                show(state, number, number, ending_arena);
                 thread.writes = ending_arena;
-                return "(mutation) look_at(&thread_words, &ending_arena)";
+                return "(mutation) show(&thread_words, &ending_arena)";
             }
             if (!state.memory.take_lock(number, lock))
                 return nullptr;
@@ -264,11 +264,11 @@ struct Words
 
         case At::detach_writes:
             if (thread.writes == 0 && protocol.detach_ends_the_words)
-                look_at(state, number, number, ending_arena);
+                show(state, number, number, ending_arena);
             leave_arena(state, number);
             thread.at = At::unlock;
             thread.then = thread.has_key ? At::late_call : At::call;
-            return "detach: look_at(&thread_words, &ending_arena); arena->words = nullptr; put_detached(arena)";
+            return "detach: show(&thread_words, &ending_arena); arena->words = nullptr; put_detached(arena)";
 
         case At::late_call:
         {
@@ -362,14 +362,14 @@ struct Words
                 return "ask_all_to_flush: arena->words == nullptr";
             if (thread.calls == purge)
             {
-                look_at(state, installer, whose, empty_arena);
+                show(state, installer, whose, empty_arena);
                 state.asked[whose] = 1;
-                return "ask_all_to_flush: look_at(arena->words, &empty_arena)";
+                return "ask_all_to_flush: show(arena->words, &empty_arena)";
             }
             // What is at empty_arena comes to the mode by flush_and_restore.
             if (!protocol.installer_passes_over_who_was_asked || memory.newest(words + whose) != empty_arena)
-                look_at(state, installer, whose, in_force(state, arena));
-            return "(a mode) look_at(arena->words, ...)";
+                show(state, installer, whose, in_force(state, arena));
+            return "(a mode) show(arena->words, ...)";
         }
 
         case At::say:
