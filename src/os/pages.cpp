@@ -117,7 +117,9 @@ void *map(size_t bytes, size_t alignment)
 void unmap(void *address, size_t bytes)
 {
     KeepErrno keep;
-    munmap(address, bytes);
+    // Where unmapping would split a mapping, as the kernel joins neighbours, it may be one too many.
+    if (munmap(address, bytes) != 0)
+        madvise(address, bytes, MADV_DONTNEED);
 }
 
 bool discard(uintptr_t address, size_t bytes)

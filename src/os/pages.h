@@ -41,7 +41,7 @@ Aimed commit_aimed(uintptr_t address, size_t bytes);
 // A mapping of its own, committed, at a multiple of `alignment` (a power of two). Null if refused.
 void *map(size_t bytes, size_t alignment);
 
-// Gives up address space altogether.
+// Gives up address space altogether; where the kernel refuses, at least the memory behind it.
 void unmap(void *address, size_t bytes);
 
 // Gives the memory behind committed pages back at once. False if it cannot be given back (locked pages).
