@@ -85,22 +85,35 @@ bool Outside::grow()
     return true;
 }
 
+// Requires: the lock, and a free slot.
+void Outside::count_in(void *block, size_t bytes)
+{
+    insert({reinterpret_cast<uintptr_t>(block), bytes});
+    blocks_.store(blocks_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+    bytes_.store(bytes_.load(std::memory_order_relaxed) + bytes, std::memory_order_relaxed);
+}
+
 bool Outside::enter(void *block, size_t bytes)
 {
     Guard guard(lock);
     if (!guard)
         return false;
-    const uint64_t count = blocks_.load(std::memory_order_relaxed);
-    if ((count + 1) * 2 > capacity_ && !grow())
+    if ((blocks_.load(std::memory_order_relaxed) + kept_slots_ + 1) * 2 > capacity_ && !grow())
         return false;
-    insert({reinterpret_cast<uintptr_t>(block), bytes});
-    blocks_.store(count + 1, std::memory_order_relaxed);
-    bytes_.store(bytes_.load(std::memory_order_relaxed) + bytes, std::memory_order_relaxed);
+    count_in(block, bytes);
     return true;
 }
 
+// Enters a block, moved or not, that left to come back: cannot fail.
+void Outside::come_back(void *block, size_t bytes)
+{
+    Guard guard(lock);
+    --kept_slots_;
+    count_in(block, bytes);
+}
+
 // Takes the entry out. Its bytes, 0 if there is none.
-size_t Outside::leave(const void *block)
+size_t Outside::leave(const void *block, Leaving leaving)
 {
     Guard guard(lock);
     Entry *const entry = guard ? find(reinterpret_cast<uintptr_t>(block)) : nullptr;
@@ -120,6 +133,7 @@ size_t Outside::leave(const void *block)
     entries_[hole] = {0, 0};
     blocks_.store(blocks_.load(std::memory_order_relaxed) - 1, std::memory_order_relaxed);
     bytes_.store(bytes_.load(std::memory_order_relaxed) - bytes, std::memory_order_relaxed);
+    kept_slots_ += leaving == Leaving::comes_back;
     return bytes;
 }
 
@@ -144,7 +158,7 @@ bool Outside::release(void *block)
 {
     if (lock.held_by_me() && !Lock::passes_now())
         return true;
-    const size_t bytes = leave(block);
+    const size_t bytes = leave(block, Leaving::for_good);
     if (bytes != 0)
         pages::unmap(block, bytes);
     return bytes != 0;
@@ -162,7 +176,7 @@ void *Outside::reallocate(void *block, size_t size)
     const size_t exact = in_pages(size);
     if (exact < size)
         return nullptr;
-    const size_t old_bytes = leave(block);
+    const size_t old_bytes = leave(block, Leaving::comes_back);
     if (old_bytes == 0)
         return nullptr;
     size_t bytes = exact;
@@ -188,10 +202,10 @@ void *Outside::reallocate(void *block, size_t size)
     }
     if (place == nullptr)
     {
-        enter(block, old_bytes); // as many entries as before: there is room
+        come_back(block, old_bytes);
         return nullptr;
     }
-    enter(place, bytes);
+    come_back(place, bytes);
     return place;
 }
 

@@ -62,8 +62,17 @@ private:
         size_t bytes;
     };
 
+    // Whether a block that leaves the table comes back: then its slot is kept for it.
+    enum class Leaving
+    {
+        for_good,
+        comes_back,
+    };
+
     bool enter(void *block, size_t bytes);
-    size_t leave(const void *block);
+    size_t leave(const void *block, Leaving leaving);
+    void come_back(void *block, size_t bytes);
+    void count_in(void *block, size_t bytes);
     Entry *find(uintptr_t address) const;
     void insert(Entry entry);
     bool grow();
@@ -71,6 +80,7 @@ private:
 
     Entry *entries_ = nullptr;
     size_t capacity_ = 0;             // a power of two
+    size_t kept_slots_ = 0;           // for blocks that come back; under the lock
     std::atomic<uint64_t> blocks_{0}; // written under the lock, read by statistics (relaxed)
     std::atomic<uint64_t> bytes_{0};
 };

@@ -4,6 +4,7 @@
 #include "heap/outside.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <thread>
 #include <vector>
@@ -191,6 +192,45 @@ void memory_that_is_refused_changes_nothing(void **)
     });
 }
 
+// realloc takes its block out of the registry for a while. Others may fill the registry up meanwhile, and there may be
+// no memory for a larger one.
+void a_block_that_cannot_grow_keeps_its_place_in_a_full_registry(void **)
+{
+    assert_alone([] {
+        const size_t full = pages::page_bytes() / 32; // entries of 16 bytes, half of them used
+        std::vector<void *> held;
+        while (held.size() < full)
+            held.push_back(outside.allocate(1, 16));
+        void *const asked_to_grow = held[0];
+        std::atomic<int> steps{0};
+        std::atomic<bool> begin{false};
+        std::atomic<bool> stop{false};
+        std::thread thread([&] {
+            while (!begin)
+                std::this_thread::yield();
+            for (; !stop; ++steps)
+                require(outside.reallocate(asked_to_grow, size_t{1} << 40) == nullptr);
+        });
+        // Room for a block, but not for the next larger registry.
+        void *const room = pages::map(pages::page_bytes(), 1);
+        limit_growth(RLIMIT_AS, 0);
+        while (pages::map(pages::page_bytes(), 1) != nullptr)
+        {
+        }
+        pages::unmap(room, pages::page_bytes());
+        begin = true;
+        while (steps < 100000)
+            if (void *const block = outside.allocate(1, 16); block != nullptr)
+                require(outside.release(block));
+        stop = true;
+        thread.join();
+        for (void *const block : held)
+            require(outside.release(block));
+        require(outside.blocks() == 0 && outside.bytes() == 0);
+        require_sound_registry();
+    });
+}
+
 void a_block_carried_out_of_the_window_leaves_zeros(void **)
 {
     assert_alone([] {
@@ -260,6 +300,7 @@ int main()
         cmocka_unit_test(a_block_that_shrinks_or_grows_keeps_what_it_holds),
         cmocka_unit_test(a_block_that_grows_step_by_step_gets_some_ahead),
         cmocka_unit_test(memory_that_is_refused_changes_nothing),
+        cmocka_unit_test(a_block_that_cannot_grow_keeps_its_place_in_a_full_registry),
         cmocka_unit_test(a_block_carried_out_of_the_window_leaves_zeros),
         cmocka_unit_test(threads_share_the_registry),
     };
