@@ -43,7 +43,7 @@ static int busy_stop;
 static pthread_t busy[busy_threads_max];
 static unsigned busy_count;
 
-static void *exchange_until_told(void *argument)
+static inline void *exchange_until_told(void *argument)
 {
     uint64_t random = seed_of_run ^ (uint64_t)(uintptr_t)argument << 32;
     while (!__atomic_load_n(&busy_stop, __ATOMIC_RELAXED))
