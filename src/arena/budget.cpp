@@ -153,7 +153,7 @@ void Arena::lower_limit(unsigned index, uint32_t limit)
     const uint32_t less = bin.limit - limit;
     bin.limit = limit;
     bin.room.store(bin.room.load() - less);
-    set_charged(charged_ - less * 2 * class_bytes(static_cast<SizeClass>(index)));
+    set_charged(charged_ - uint64_t{2} * less * class_bytes(static_cast<SizeClass>(index)));
 }
 
 void Arena::slow_path_done()

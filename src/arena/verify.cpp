@@ -12,7 +12,7 @@ const char *Arena::verify() const
 {
     uint64_t charged = 0;
     for (unsigned index = 0; index < class_count; ++index)
-        charged += 2 * bins[index].limit * class_bytes(static_cast<SizeClass>(index));
+        charged += uint64_t{2} * bins[index].limit * class_bytes(static_cast<SizeClass>(index));
     if (charged != charged_)
         return "an arena's charge is not the sum of its bins' limits";
     if (bins[no_bin].head != nullptr || bins[no_bin].limit != 0)

@@ -65,7 +65,7 @@ constexpr Option table[] = {
      "Free memory that may stay resident, as a share of the live bytes, where that is more than slack.",
      "0.1", read_member<&Options::slack_share>, write_member<&Options::slack_share>},
 
-    {"demand_half_life", OptionKind::time, nullptr, 1000, 10, 3600 * 1000,
+    {"demand_half_life", OptionKind::time, nullptr, 1000, 10, 3'600'000,
      "How long it takes until half of the memory kept because it was soon wanted again is given back.",
      "0.1", read_member<&Options::demand_half_life>, write_member<&Options::demand_half_life>},
 
