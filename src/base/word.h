@@ -16,6 +16,8 @@
 #include "base/config.h"
 #include "base/hints.h"
 
+#include <atomic>
+
 namespace fastalloc
 {
 
@@ -78,7 +80,7 @@ public:
     }
 
 private:
-    static_assert(sizeof(Value) == 4 || sizeof(Value) == 8);
+    static_assert(std::atomic<Value>::is_always_lock_free);
     Value value_ = Value{};
 };
 
