@@ -27,7 +27,6 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <source_location>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <thread>
@@ -45,24 +44,37 @@ using namespace fastalloc;
 
 // ---- claims inside children and threads ----------------------------------------------------------------------------
 
-inline void require(bool met, std::source_location where = std::source_location::current())
+// std::source_location, which clang has from version 16 on only.
+struct Place
+{
+    const char *file;
+    unsigned line;
+    const char *function;
+
+    static constexpr Place caller(const char *file = __builtin_FILE(), unsigned line = __builtin_LINE(),
+                                  const char *function = __builtin_FUNCTION())
+    {
+        return {file, line, function};
+    }
+};
+
+inline void require(bool met, Place where = Place::caller())
 {
     if (met)
         return;
-    fprintf(stderr, "%s:%u: not so, in %s\n", where.file_name(), static_cast<unsigned>(where.line()),
-            where.function_name());
+    fprintf(stderr, "%s:%u: not so, in %s\n", where.file, where.line, where.function);
     _exit(1);
 }
 
 // The same for functions that name what is wrong, and return null if nothing is.
-inline void require_sound(const char *broken, std::source_location where = std::source_location::current())
+inline void require_sound(const char *broken, Place where = Place::caller())
 {
     if (broken != nullptr)
         fprintf(stderr, "%s\n", broken);
     require(broken == nullptr, where);
 }
 
-inline void require_whole_heap(std::source_location where = std::source_location::current())
+inline void require_whole_heap(Place where = Place::caller())
 {
     char bytes[200];
     Text report(bytes, sizeof(bytes));
@@ -72,7 +84,7 @@ inline void require_whole_heap(std::source_location where = std::source_location
 }
 
 // For tests that take slices without making anything of them, of which a heap check would complain.
-inline void require_sound_chunks(std::source_location where = std::source_location::current())
+inline void require_sound_chunks(Place where = Place::caller())
 {
     for_each_node_heap([&](NodeHeap &heap) {
         const Guard guard(heap.lock);

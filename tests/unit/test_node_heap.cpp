@@ -12,7 +12,6 @@ using namespace fastalloc_test;
 namespace
 {
 
-constexpr uint64_t mib = mebibyte;
 using Run = NodeHeap::Run;
 
 NodeHeap &heap = node_heaps[0];

@@ -25,7 +25,7 @@ struct Block
     size_t size; // 0: not there
 };
 
-void require_sound_registry(std::source_location where = std::source_location::current())
+void require_sound_registry(Place where = Place::caller())
 {
     const Guard guard(outside.lock);
     require_sound(outside.verify(), where);
