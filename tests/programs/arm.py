@@ -142,6 +142,12 @@ class Arm:
             self.record(f"{label}: standard error", error.decode(errors="backslashreplace"))
         return output, error
 
+    def require_on_library(self, *names):
+        """Programs that those which were started had to start must have run on the library."""
+        missing = set(names) - self.announced
+        if self.library is not None and missing:
+            raise Failure(f"did not run on the library: {sorted(missing)}")
+
     def start(self, *command, extra=None):
         """Starts a server, to be used as a context: it is to be stopped within."""
         return Server(self, command, extra)

@@ -24,5 +24,4 @@ def run(arm):
                 "-o", name, label=f"lld, {name}")
         arm.record_file(name)
         arm.run(arm.path(name), label=f"what {name} prints")
-    if arm.library and "ld.lld" not in arm.announced:
-        raise AssertionError(f"ld.lld did not run on the library: {sorted(arm.announced)}")
+    arm.require_on_library("cc1", "ld.lld")

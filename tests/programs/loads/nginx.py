@@ -48,7 +48,7 @@ class Connection(http.client.HTTPConnection):
     """HTTP on a Unix socket."""
 
     def __init__(self, path):
-        super().__init__("localhost", timeout=60)
+        super().__init__("localhost", timeout=20)
         self.socket_path = str(path)
 
     def connect(self):

@@ -71,7 +71,7 @@ def run(arm):
     # Rows stand in the order of their last update, and the key of \restrict is drawn.
     arm.record("dump", "\n".join(sorted(line for line in dump.decode().splitlines() if "restrict " not in line)))
     server.stop(signal.SIGINT)
-    arm.record("complaints", [line for line in server.log().splitlines() if "PANIC" in line or "FATAL" in line])
+    arm.record("complaints", [line for line in server.log().splitlines() if "PANIC" in line or "terminated by signal" in line])
 
 
 def option_words(configuration):

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """stress-ng: its stressors for malloc and for the mappings that a malloc shares the address space with."""
 
+from arm import Failure
+
 PROGRAMS = {"stress-ng": "stress-ng"}
 
 
@@ -14,5 +16,5 @@ def run(arm):
         output, _ = arm.run("stress-ng", "--temp-path", arm.path("tmp"), *options, "--timeout", "3s", "--verify",
                             "--oomable", label=name, timeout=60, compare=False)
         if b"error" in output.lower():
-            raise AssertionError(f"{name}: {output.decode(errors='replace')}")
+            raise Failure(f"{name}: {output.decode(errors='replace')}")
         arm.record(name, "ended with status 0")
