@@ -96,7 +96,7 @@ def main():
         shutil.copyfile(library, copy)
         copy.chmod(0o755)
         plain = run_arm(load, root / "work", None)
-        preloaded = run_arm(load, root / "work", copy)
+        preloaded = run_arm(load, root / "work", copy) if plain is not None else None
     finally:
         signal.alarm(0)
         shutil.rmtree(root, ignore_errors=True)

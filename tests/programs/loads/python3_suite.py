@@ -12,7 +12,7 @@ PROGRAMS = {
 }
 
 MODULES = """
-    test_array test_bytes test_bz2 test_collections test_contextlib test_csv test_ctypes test_deque test_dict
+    test_bytes test_collections test_contextlib test_csv test_ctypes test_deque test_dict
     test_functools test_generators test_heapq test_json test_list test_memoryio test_mmap test_ordered_dict test_re
     test_struct test_thread test_threading test_threading_local test_unicode test_xml_etree_c test_zlib
 """.split()
