@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Java: the compiler and a program with many threads, on two collectors; its own heap is mapped, all else is malloc's."""
+"""Java: the compiler and a program with many threads, on two collectors.
+
+Its own heap is mapped; all else is malloc's.
+"""
 
 PROGRAMS = {"java": "openjdk-17-jdk-headless", "javac": "openjdk-17-jdk-headless"}
 
@@ -16,7 +19,8 @@ public class Job {
     static String work(int seed) throws Exception {
         Random random = new Random(seed);
         TreeMap<String, List<Integer>> table = new TreeMap<>();
-        for (int i = 0; i < 20000; i++) table.computeIfAbsent("key" + random.nextInt(4000), k -> new ArrayList<>()).add(i);
+        for (int i = 0; i < 20000; i++)
+            table.computeIfAbsent("key" + random.nextInt(4000), k -> new ArrayList<>()).add(i);
         byte[] text = table.toString().getBytes("UTF-8");
         ByteArrayOutputStream packed = new ByteArrayOutputStream();
         try (GZIPOutputStream stream = new GZIPOutputStream(packed)) { stream.write(text); }
@@ -44,7 +48,9 @@ public class Job {
             long[] sums = new long[threads.length];
             for (int i = 0; i < threads.length; i++) {
                 int n = i;
-                threads[i] = new Thread(() -> { for (int k = 0; k < 10000; k++) sums[n] += String.valueOf(k * n).hashCode(); });
+                threads[i] = new Thread(() -> {
+                    for (int k = 0; k < 10000; k++) sums[n] += String.valueOf(k * n).hashCode();
+                });
                 threads[i].start();
             }
             for (Thread thread : threads) thread.join();

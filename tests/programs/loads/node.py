@@ -14,7 +14,8 @@ function work(seed) {
     const table = new Map();
     for (let i = 0; i < 20000; i++) {
         const key = 'key' + random(5000);
-        table.set(key, { id: i, list: Array.from({ length: random(9) }, () => random(100)), text: 'x'.repeat(random(60)) });
+        table.set(key, { id: i, list: Array.from({ length: random(9) }, () => random(100)),
+                         text: 'x'.repeat(random(60)) });
         if (random(4) === 0) table.delete('key' + random(5000));
     }
     const text = JSON.stringify([...table].sort((a, b) => a[0] < b[0] ? -1 : 1));
@@ -24,7 +25,8 @@ function work(seed) {
         buffers[random(200)] = Buffer.alloc(random(60000), i % 251);
     }
     buffers.forEach((buffer, i) => { digest.update(String(i)); digest.update(buffer); });
-    const packed = zlib.brotliCompressSync(Buffer.from(text.slice(0, 200000)), { params: { [zlib.constants.BROTLI_PARAM_QUALITY]: 4 } });
+    const packed = zlib.brotliCompressSync(Buffer.from(text.slice(0, 200000)),
+        { params: { [zlib.constants.BROTLI_PARAM_QUALITY]: 4 } });
     digest.update(zlib.brotliDecompressSync(packed));
     digest.update(zlib.gunzipSync(zlib.gzipSync(text)));
     digest.update(text.replace(/key(\d+)/g, (all, n) => n * 2));
@@ -46,7 +48,8 @@ if (!isMainThread) {
         for (let round = 0; round < 4; round++)
             console.log((await Promise.all([1, 2, 3, 4].map((n) => start(round * 4 + n)))).join('\n'));
         const keys = await Promise.all([1, 2, 3, 4, 5, 6, 7, 8].map((n) => new Promise((resolve, reject) =>
-            crypto.scrypt('word' + n, 'salt', 32, (error, key) => error ? reject(error) : resolve(key.toString('hex'))))));
+            crypto.scrypt('word' + n, 'salt', 32, (error, key) =>
+                error ? reject(error) : resolve(key.toString('hex'))))));
         console.log(keys.join('\n'));
     })();
 }

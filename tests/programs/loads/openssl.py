@@ -5,8 +5,6 @@ from loads import texts
 
 PROGRAMS = {"openssl": "openssl"}
 
-SIGNED = "signed"
-
 
 def run(arm):
     data = arm.write("data", texts.bytes_of(3000000))
@@ -24,11 +22,12 @@ def run(arm):
                                "ec": ["-pkeyopt", "ec_paramgen_curve:P-256"]}.items():
         arm.run("openssl", "genpkey", "-quiet", "-algorithm", algorithm, *options, "-out", f"tmp/{algorithm}.key",
                 compare=False)
-        arm.run("openssl", "dgst", "-sha256", "-sign", f"tmp/{algorithm}.key", "-out", f"tmp/{algorithm}.{SIGNED}", data)
+        arm.run("openssl", "dgst", "-sha256", "-sign", f"tmp/{algorithm}.key", "-out", f"tmp/{algorithm}.signed",
+                data)
         arm.run("openssl", "dgst", "-sha256", "-prverify", f"tmp/{algorithm}.key", "-signature",
-                f"tmp/{algorithm}.{SIGNED}", data)
-        arm.run("openssl", "req", "-x509", "-new", "-key", f"tmp/{algorithm}.key", "-subj", "/CN=localhost", "-days", "9",
-                "-out", f"tmp/{algorithm}.pem")
+                f"tmp/{algorithm}.signed", data)
+        arm.run("openssl", "req", "-x509", "-new", "-key", f"tmp/{algorithm}.key", "-subj", "/CN=localhost",
+                "-days", "9", "-out", f"tmp/{algorithm}.pem")
         arm.run("openssl", "verify", "-CAfile", f"tmp/{algorithm}.pem", f"tmp/{algorithm}.pem")
     arm.run("openssl", "pkeyutl", "-sign", "-inkey", arm.write("ed25519.key", ED25519), "-rawin", "-in",
             arm.write("short", texts.bytes_of(1000)), "-out", "ed25519.signature")

@@ -42,7 +42,9 @@ my @workers = map { threads->create(sub {
 }) } 1 .. 6;
 print join(' ', map { $_->join } @workers), "\n";
 print "$_ $result{$_}\n" for sort { $a <=> $b } keys %result;
-for my $round (1 .. 15) { print join(' ', map { $_->join } map { threads->create(sub { $_[0] * $round }, $_) } 1 .. 4), "\n" }
+for my $round (1 .. 15) {
+    print join(' ', map { $_->join } map { threads->create(sub { $_[0] * $round }, $_) } 1 .. 4), "\n";
+}
 """
 
 

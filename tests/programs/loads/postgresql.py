@@ -32,12 +32,15 @@ SELECT bid, bbalance FROM pgbench_branches ORDER BY bid;
 CREATE TABLE item AS SELECT n AS id, md5(n::text) AS name, n % 997 AS kind, (n * 7919) % 100003 AS weight
                      FROM generate_series(1, 150000) n;
 ANALYZE item;
-SELECT a.kind, count(*), sum(b.weight) FROM item a JOIN item b ON a.weight = b.id GROUP BY 1 ORDER BY 3 DESC, 1 LIMIT 20;
+SELECT a.kind, count(*), sum(b.weight) FROM item a JOIN item b ON a.weight = b.id
+    GROUP BY 1 ORDER BY 3 DESC, 1 LIMIT 20;
 SELECT md5(string_agg(name, '' ORDER BY name)) FROM item;
 CREATE INDEX ON item (name); CREATE INDEX ON item USING gin (string_to_array(name, 'a'));
-SELECT kind, json_agg(json_build_object('id', id, 'name', name) ORDER BY id) FROM item WHERE kind < 3 GROUP BY 1 ORDER BY 1;
+SELECT kind, json_agg(json_build_object('id', id, 'name', name) ORDER BY id) FROM item
+    WHERE kind < 3 GROUP BY 1 ORDER BY 1;
 SELECT count(*) FROM item WHERE name ~ '(ab|cd)+[0-9]{2}.*f$';
-WITH RECURSIVE walk(n, path) AS (SELECT 1, ARRAY[1] UNION ALL SELECT n * 7 % 5003, path || n FROM walk WHERE cardinality(path) < 800)
+WITH RECURSIVE walk(n, path) AS (SELECT 1, ARRAY[1] UNION ALL SELECT n * 7 % 5003, path || n
+    FROM walk WHERE cardinality(path) < 800)
 SELECT count(DISTINCT n), sum(cardinality(path)) FROM walk;
 DO $$ BEGIN FOR i IN 1..3000 LOOP BEGIN
     INSERT INTO item VALUES (i, repeat('x', i), i, i); IF i % 2 = 0 THEN RAISE EXCEPTION 'back'; END IF;
@@ -71,7 +74,8 @@ def run(arm):
     # Rows stand in the order of their last update, and the key of \restrict is drawn.
     arm.record("dump", "\n".join(sorted(line for line in dump.decode().splitlines() if "restrict " not in line)))
     server.stop(signal.SIGINT)
-    arm.record("complaints", [line for line in server.log().splitlines() if "PANIC" in line or "terminated by signal" in line])
+    arm.record("complaints", [line for line in server.log().splitlines()
+                              if "PANIC" in line or "terminated by signal" in line])
 
 
 def option_words(configuration):

@@ -22,8 +22,8 @@ def run(arm):
     results = arm.path("tmp/results.xml")
     # Not announced: many of these tests read the standard error of a python3 that they start.
     arm.run("/usr/bin/python3", "-c", "import test.libregrtest")
-    arm.run("/usr/bin/python3", "-X", "faulthandler", "-m", "test", "--timeout", "100", "--junit-xml", results, *MODULES,
-            label="python3 -m test", compare=False, quiet=True, timeout=240, extra={"PYTHONMALLOC": "malloc"})
+    arm.run("/usr/bin/python3", "-X", "faulthandler", "-m", "test", "--timeout", "100", "--junit-xml", results,
+            *MODULES, label="python3 -m test", compare=False, quiet=True, timeout=240, extra={"PYTHONMALLOC": "malloc"})
     ends = {}
     for case in xml.etree.ElementTree.parse(results).getroot().iter("testcase"):
         end = " ".join(sorted(part.tag for part in case if part.tag in ("error", "failure", "skipped"))) or "passed"

@@ -72,8 +72,8 @@ def run(arm):
 
     arm.run(*cli, "DEBUG", "RELOAD")
     arm.record("digest after a reload", digest(arm, socket))
-    arm.run(*cli, "EVAL", "local sum = 0; for i = 0, 2999 do sum = sum + (redis.call('GET', 'counter:' .. i) or 0) end; "
-                          "return sum", "0")
+    arm.run(*cli, "EVAL", "local sum = 0; for i = 0, 2999 do sum = sum + (redis.call('GET', 'counter:' .. i) or 0) "
+                          "end; return sum", "0")
     arm.run(*cli, "SORT", "list:1:1", "ALPHA", "LIMIT", "0", "50")
     arm.run(*cli, "BGSAVE")
     server.wait_until(lambda: b"rdb_bgsave_in_progress:0" in arm.run(*cli, "INFO", "persistence", compare=False)[0]

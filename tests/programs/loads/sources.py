@@ -53,7 +53,8 @@ struct shape_{0}_{1} {{ int number; struct shape_{0}_{1} *next; const char *text
 int function_{0}_{1}(int number)
 {{
     struct shape_{0}_{1} shape = {{number, 0, text_{0}_{1}, {{{2}}}}};
-    for (int i = 0; i < {2}; i++) {{ shape.list[i] = number * i; shape.number ^= (int)shape.list[i] + shape.text[i % 5]; }}
+    for (int i = 0; i < {2}; i++) {{ shape.list[i] = number * i;
+        shape.number ^= (int)shape.list[i] + shape.text[i % 5]; }}
     return shape.number;
 }}
 """

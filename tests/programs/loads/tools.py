@@ -17,7 +17,8 @@ def run(arm):
 
     arm.run("true")
     arm.run("ls", "-lR", "/usr/lib/python3", "/usr/share/perl")
-    arm.run("find", "/usr/share/perl", "/usr/lib/python3.11", "-name", "*.p[lmy]", "-size", "+1k", "-printf", "%s %p\\n")
+    arm.run("find", "/usr/share/perl", "/usr/lib/python3.11", "-name", "*.p[lmy]", "-size", "+1k",
+            "-printf", "%s %p\\n")
     arm.run("gawk", "{ seen[$1 % 5000] = seen[$1 % 5000] $3 } "
                     "END { n = asorti(seen, order); for (i = 1; i <= n; i++) print seen[order[i]] }", text)
     arm.run("grep", "-nE", "(ab|cd)+[e-h]{2,}.*(a|b)", text)
