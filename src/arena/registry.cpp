@@ -254,50 +254,83 @@ Registry::Figures Registry::figures() const
 
 // ---- everything at once, and fork ------------------------------------------------------------------------------
 
+namespace
+{
+
+// In the order in which they are taken.
+template <typename Visitor>
+void for_each_lock(Visitor visit)
+{
+    visit(registry.lock);
+    for (Arena *arena = registry.first(); arena != nullptr; arena = arena->next_arena.load(std::memory_order_acquire))
+        visit(arena->lock);
+    for_each_node_heap([&](NodeHeap &heap) { visit(heap.lock); });
+    visit(window.lock);
+    visit(outside.lock);
+}
+
+} // namespace
+
+bool Registry::take_all_for(Lock::Purpose purpose)
+{
+    bool interrupted = false;
+    for_each_lock([&](const Lock &each) { interrupted |= each.held_by_me(); });
+    if (interrupted)
+        return false;
+    bool all = true;
+    for_each_lock([&](Lock &each) { all &= each.take_for(purpose); });
+    if (!all) // a fork has left one behind
+        unlock_all_taken_for(purpose);
+    return all;
+}
+
+void Registry::unlock_all_taken_for(Lock::Purpose purpose)
+{
+    for_each_lock([&](Lock &each) { each.unlock_if_taken_for(purpose); });
+    for (Arena *arena = first(); arena != nullptr; arena = arena->next_arena.load(std::memory_order_acquire))
+        arena->drain_if_full(); // for a pusher that could not
+}
+
 bool Registry::lock_all()
 {
-    bool all = lock.take_marked();
-    for (Arena *arena = first(); arena != nullptr; arena = arena->next_arena.load(std::memory_order_acquire))
-        all &= arena->lock.take_marked();
-    for_each_node_heap([&](NodeHeap &heap) { all &= heap.lock.take_marked(); });
-    all &= window.lock.take_marked();
-    all &= outside.lock.take_marked();
-    return all;
+    return take_all_for(Lock::Purpose::standstill);
 }
 
 void Registry::unlock_all()
 {
-    outside.lock.unlock_marked();
-    window.lock.unlock_marked();
-    for_each_node_heap([](NodeHeap &heap) { heap.lock.unlock_marked(); });
-    for (Arena *arena = first(); arena != nullptr; arena = arena->next_arena.load(std::memory_order_acquire))
-    {
-        arena->lock.unlock_marked();
-        arena->drain_if_full(); // for a pusher that could not
-    }
-    lock.unlock_marked();
+    unlock_all_taken_for(Lock::Purpose::standstill);
 }
 
 void Registry::fork_prepare()
 {
-    lock_all();
-    Lock::begin_fork();
+    if (take_all_for(Lock::Purpose::fork))
+        Lock::begin_fork();
+    else if (lock.is_taken_for(Lock::Purpose::fork))
+        ++forks_inside_;
+    else
+        for_each_lock([](Lock &each) { each.try_take_for(Lock::Purpose::fork); });
 }
 
 void Registry::fork_parent()
 {
-    Lock::end_fork();
-    unlock_all();
+    end_fork();
 }
 
 void Registry::fork_child()
 {
-    for_each_node_heap([](NodeHeap &heap) {
-        // Used for the first time after lock_all() passed by, by a thread that then waited for the window's lock: it
-        // has no memory yet, and its lock has lost its holder.
-        if (!heap.lock.held_by_me())
+    const bool stands_still = Lock::passes_now();
+    if (!stands_still)
+    {
+        for_each_lock([](Lock &each) { each.give_up_if_held(); });
+        Lock::end_fork(); // a fork of a thread that is gone
+    }
+    for_each_node_heap([stands_still](NodeHeap &heap) {
+        // Used for the first time after all were taken, by a thread that then waited for the window's lock: it has no
+        // memory yet, and its lock has lost its holder.
+        if (stands_still && !heap.lock.held_by_me())
             heap.lock.reset();
-        heap.after_fork_in_child();
+        if (heap.lock.is_taken_for(Lock::Purpose::fork))
+            heap.after_fork_in_child();
     });
     for (Arena *arena = first(); arena != nullptr; arena = arena->next_arena.load(std::memory_order_acquire))
     {
@@ -305,11 +338,26 @@ void Registry::fork_child()
             continue;
         arena->words = nullptr;
         arena->abandoned = true;
-        arena->attached.store(false, std::memory_order_relaxed);
-        put_detached(arena);
+        // Else one of both was in the middle of something: the arena stays where it is, and nobody's.
+        if (lock.is_taken_for(Lock::Purpose::fork) && arena->lock.is_taken_for(Lock::Purpose::fork))
+        {
+            arena->attached.store(false, std::memory_order_relaxed);
+            put_detached(arena);
+        }
     }
-    Lock::end_fork();
-    unlock_all();
+    end_fork();
+}
+
+void Registry::end_fork()
+{
+    if (lock.is_taken_for(Lock::Purpose::fork) && forks_inside_ != 0)
+    {
+        --forks_inside_;
+        return;
+    }
+    if (Lock::passes_now())
+        Lock::end_fork();
+    unlock_all_taken_for(Lock::Purpose::fork);
 }
 
 } // namespace fastalloc

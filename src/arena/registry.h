@@ -67,13 +67,14 @@ public:
     // Requires: lock held.
     Figures figures() const;
 
-    // Every lock there is, in order: for whoever needs the whole allocator to stand still. False if this thread held
-    // one already (a signal handler): then the others are taken all the same.
+    // Every lock there is, in order: for whoever needs the whole allocator to stand still. False, and none taken, if
+    // this thread holds one already: it is a signal handler that interrupted the allocator, and others may wait for it.
     bool lock_all();
     void unlock_all();
 
     // fork: prepare locks all, and its thread passes through; the other two let go. In the child every other thread's
-    // arena is detached where it stood.
+    // arena is detached where it stood. In a signal handler that interrupted the allocator prepare locks what it gets
+    // soon; what other threads hold is given up in the child, where allocation may fail from then on.
     void fork_prepare();
     void fork_parent();
     void fork_child();
@@ -85,12 +86,16 @@ private:
     Arena *take_detached(Node node);
     void detach(Arena *arena);
     void put_detached(Arena *arena);
+    bool take_all_for(Lock::Purpose purpose);
+    void unlock_all_taken_for(Lock::Purpose purpose);
+    void end_fork();
 
     std::atomic<Arena *> first_{nullptr};
     Arena *last_ = nullptr;
     Arena *detached_ = nullptr; // the one detached last first: its memory is the warmest
     std::atomic<unsigned> detached_count_{0};
     std::atomic<int> warm_count_{0}; // of warm arenas; each changes under its own lock
+    unsigned forks_inside_ = 0;      // by handlers that interrupted a fork between its handlers
     bool key_made_ = false;
     bool key_refused_ = false;
     unsigned key_ = 0; // pthread_key_t

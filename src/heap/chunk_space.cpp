@@ -200,7 +200,7 @@ bool ChunkSpace::commit_step(Region *region, unsigned chunks, PageKind kind, pag
 
 ChunkSpace::Row ChunkSpace::take_slack(unsigned most)
 {
-    if (slack_chunks_ == 0 || leaving_)
+    if (slack_chunks_ == 0 || leaver_ != 0)
         return {no_chunk, 0};
     for (unsigned number = window.regions(); number-- > 0;)
     {
@@ -221,7 +221,7 @@ ChunkSpace::Row ChunkSpace::take_slack(unsigned most)
             leave_free(row.first + offset);
             chunk_at(row.first + offset)->state = ChunkState::leaving;
         }
-        leaving_ = true;
+        leaver_ = thread_identity();
         return row;
     }
     return {no_chunk, 0};
@@ -229,7 +229,7 @@ ChunkSpace::Row ChunkSpace::take_slack(unsigned most)
 
 void ChunkSpace::returned(Row row, bool discarded)
 {
-    leaving_ = false;
+    leaver_ = 0;
     for (unsigned offset = 0; offset < row.count; ++offset)
     {
         if (discarded)
@@ -243,9 +243,10 @@ void ChunkSpace::returned(Row row, bool discarded)
 
 void ChunkSpace::after_fork_in_child()
 {
-    if (!leaving_)
+    // A handler that forks may have interrupted this very thread: it goes on in the child.
+    if (leaver_ == 0 || leaver_ == thread_identity())
         return;
-    leaving_ = false;
+    leaver_ = 0;
     for (unsigned number = 0; number < window.regions(); ++number)
     {
         Region *region = window.region(number);

@@ -83,7 +83,7 @@ private:
     void leave_free(ChunkIndex index);
 
     std::atomic<Node> node_{0};
-    bool leaving_ = false; // a Row is out
+    uintptr_t leaver_ = 0; // the thread that has a Row out, by its identity
     size_t committed_chunks_ = 0;
     size_t slack_chunks_ = 0;
 };

@@ -3,6 +3,7 @@
 
 #include <cerrno>
 #include <linux/futex.h>
+#include <sched.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -42,6 +43,8 @@ Lock::Outcome Lock::try_lock()
     uintptr_t expected = 0;
     if (word_.compare_exchange_strong(expected, self))
         return Outcome::taken;
+    if (expected == given_up)
+        return Outcome::interrupted;
     if ((expected & ~marks) == self)
         return passes_now() ? Outcome::passed : Outcome::interrupted;
     return Outcome::busy;
@@ -84,18 +87,43 @@ void Lock::wake_one()
     errno = saved_errno;
 }
 
-bool Lock::take_marked()
+bool Lock::take_for(Purpose purpose)
 {
     if (lock() != Outcome::taken)
         return false;
-    word_.fetch_or(marked, std::memory_order_relaxed);
+    word_.fetch_or(static_cast<uintptr_t>(purpose), std::memory_order_relaxed);
     return true;
 }
 
-void Lock::unlock_marked()
+bool Lock::try_take_for(Purpose purpose)
 {
-    if (held_by_me() && (word_.load(std::memory_order_relaxed) & marked))
+    Outcome outcome = try_lock();
+    for (int attempt = 0; attempt < spins && outcome == Outcome::busy; ++attempt)
+    {
+        sched_yield();
+        outcome = try_lock();
+    }
+    if (outcome != Outcome::taken)
+        return false;
+    word_.fetch_or(static_cast<uintptr_t>(purpose), std::memory_order_relaxed);
+    return true;
+}
+
+bool Lock::is_taken_for(Purpose purpose) const
+{
+    return held_by_me() && (word_.load(std::memory_order_relaxed) & static_cast<uintptr_t>(purpose)) != 0;
+}
+
+void Lock::unlock_if_taken_for(Purpose purpose)
+{
+    if (is_taken_for(purpose))
         unlock();
+}
+
+void Lock::give_up_if_held()
+{
+    if (word_.load(std::memory_order_relaxed) != 0 && !held_by_me())
+        word_.store(given_up, std::memory_order_relaxed);
 }
 
 void Lock::begin_fork()

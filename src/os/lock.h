@@ -2,11 +2,12 @@
 //
 // Lock: a mutual exclusion that knows its holder.
 //
-// One word: 0 when free, else the holder's thread pointer, bit 0 set when somebody may sleep on it, bit 1 when it was
-// taken with all others. The thread pointer is the same in the child of a fork, so a lock taken before fork belongs to
-// the child's one thread after it. A thread that meets a lock it holds itself is a signal handler that interrupted the
-// holder: it must not wait, and is told `Outcome::interrupted`. While a thread passes through fork's handlers
-// it holds every lock and is let through: `Outcome::passed`, and unlocking is left to the fork handlers.
+// One word: 0 when free, else the holder's thread pointer, bit 0 set when somebody may sleep on it, a bit of its own when
+// it was taken with all others for one purpose. The thread pointer is the same in the child of a fork, so a lock taken
+// before fork belongs to the child's one thread after it. A thread that meets a lock it holds itself is a signal handler
+// that interrupted the holder: it must not wait, and is told `Outcome::interrupted`. So is everybody who meets a lock
+// whose holder a fork has left behind. While a thread passes through fork's handlers it holds every lock and is let
+// through: `Outcome::passed`, and unlocking is left to the fork handlers.
 //
 // Pairing: the exchange in unlock (release) with the compare-and-swap in lock and try_lock (acquire). Both
 // are sequentially consistent so that whoever fails to take a lock knows that the holder will see, after
@@ -22,7 +23,7 @@
 namespace fastalloc
 {
 
-// The calling thread's identity: its thread pointer, never 0, a multiple of 4.
+// The calling thread's identity: its thread pointer, never 0, a multiple of 16.
 FASTALLOC_INLINE uintptr_t thread_identity()
 {
 #if defined(__x86_64__)
@@ -41,7 +42,7 @@ public:
     {
         taken,       // unlock must follow
         passed,      // this thread is between fork's prepare and its parent or child handler
-        interrupted, // this thread holds it already: a signal handler, do not wait
+        interrupted, // this thread holds it already: a signal handler, do not wait; or its holder is gone
         busy,        // try_lock only: somebody else has it
     };
 
@@ -66,16 +67,27 @@ public:
         return (word_.load(std::memory_order_relaxed) & ~marks) == thread_identity();
     }
 
-    // For whoever takes all locks at once. Takes this one unless the thread holds it already: then it is a signal
-    // handler, and the call it interrupted unlocks (after a fork, in both processes). Returns whether it took it.
-    bool take_marked();
-    void unlock_marked();
+    // Why all locks are taken at once. A handler may fork while the call it interrupted stands with all locks taken.
+    enum class Purpose : uintptr_t
+    {
+        standstill = 2,
+        fork = 4,
+    };
 
-    // In the child of a fork: the holder is gone.
+    // Not if this thread holds it already. Returns whether it took it; try_take_for does not wait for long.
+    bool take_for(Purpose purpose);
+    bool try_take_for(Purpose purpose);
+    bool is_taken_for(Purpose purpose) const; // by this thread
+    void unlock_if_taken_for(Purpose purpose);
+
+    // In the child of a fork, a lock that has lost its holder. Nothing has happened under it yet: it is free.
     void reset()
     {
         word_.store(0, std::memory_order_relaxed);
     }
+
+    // The same where its holder was in the middle of something: nobody gets it any more, and nobody waits for it.
+    void give_up_if_held();
 
     // Fork's handlers only: between these the calling thread passes through locks it holds.
     static void begin_fork();
@@ -86,12 +98,11 @@ public:
 
 private:
     static constexpr uintptr_t waiters = 1;
-    static constexpr uintptr_t marks = 3;
+    static constexpr uintptr_t marks = 7;
+    static constexpr uintptr_t given_up = 8; // the holder's place; no identity
 
     FASTALLOC_SLOW Outcome lock_slow();
     FASTALLOC_SLOW void wake_one();
-
-    static constexpr uintptr_t marked = 2;
 
     std::atomic<uintptr_t> word_{0};
 };

@@ -154,12 +154,10 @@ void check_everything(Walk *walk)
 HeapState check_heap(Text *report)
 {
     Walk walk;
-    const bool locked = registry.lock_all();
-    if (locked)
-        check_everything(&walk);
-    registry.unlock_all();
-    if (!locked)
+    if (!registry.lock_all())
         return HeapState::busy;
+    check_everything(&walk);
+    registry.unlock_all();
     if (walk.broken == nullptr)
         return HeapState::whole;
     report->text(walk.broken);

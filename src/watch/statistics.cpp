@@ -12,10 +12,7 @@ bool gather_statistics(fastalloc_stats *stats)
 {
     *stats = {};
     if (!registry.lock_all())
-    {
-        registry.unlock_all();
         return false;
-    }
     int64_t handed_out = 0;
     for (Arena *arena = registry.first(); arena != nullptr; arena = arena->next_arena.load(std::memory_order_acquire))
     {

@@ -38,6 +38,7 @@ CALLS = {
     "mremap": ["mremap"],
     "munmap": ["munmap"],
     "pthread_sigmask": ["rt_sigprocmask"],
+    "sched_yield": ["sched_yield"],
     "sigpending": ["rt_sigpending"],
     "sysinfo": ["sysinfo"],
     "write": ["write"],

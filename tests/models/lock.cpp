@@ -164,7 +164,7 @@ struct LockWord
         case At::mark_taken:
             memory.exchange(number, word, memory.newest(word) | marked, relaxed);
             thread.at = At::inside;
-            return "take_marked: word_.fetch_or(marked, relaxed)";
+            return "take_for: word_.fetch_or(purpose, relaxed)";
 
         case At::inside:
             if (!memory.touch(number, protected_data))

@@ -97,13 +97,18 @@ static void send_signals_for(double seconds)
     }
 }
 
-static void storm(unsigned workers, void (*body)(void))
+static void storm_over(unsigned workers, void *(*worker)(void *), void (*body)(void))
 {
     answers = 0;
     install_handlers(body);
-    start_busy_threads(workers, work);
+    start_busy_threads(workers, worker);
     send_signals_for(seconds_for_each);
     stop_busy_threads();
+}
+
+static void storm(unsigned workers, void (*body)(void))
+{
+    storm_over(workers, work, body);
 }
 
 // ---- handlers that do what they may --------------------------------------------------------------------------------
@@ -172,29 +177,50 @@ static void clone_at_times(void)
     wait_for(child);
 }
 
-static void assert_all_children_succeed(unsigned workers, void (*body)(void))
+static void assert_all_children_succeed(unsigned workers, void *(*worker)(void *), void (*body)(void))
 {
     const struct fastalloc_stats before = stats_now();
     forked = succeeded = 0;
-    storm(workers, body);
+    storm_over(workers, worker, body);
     print_message("# %u forks in %u signals\n", forked, answers);
     assert_true(forked > 2);
     assert_int_equal(succeeded, forked);
     assert_nothing_is_lost(&before);
 }
 
-// In a process of which one thread allocates: among several, a handler that interrupted one that holds a lock would
-// wait for others that wait for it.
 static void handlers_of_the_only_thread_that_allocates_may_fork(void **state)
 {
     (void)state;
-    assert_all_children_succeed(1, fork_at_times);
+    assert_all_children_succeed(1, work, fork_at_times);
+}
+
+// The interrupted call and those after it: where another thread held a lock, there may be no memory, but an answer.
+static void *work_or_fail_in_the_child(void *argument)
+{
+    uint64_t random = seed_of_run ^ (uint64_t)(uintptr_t)argument << 32;
+    timer_t timer = start_timer(random);
+    for (unsigned left = 200; left != 0 && !__atomic_load_n(&busy_stop, __ATOMIC_RELAXED); left -= is_forked_child != 0)
+    {
+        struct parcel *parcel = make_parcel(random_size(&random, 15), random);
+        require(parcel != NULL || is_forked_child);
+        open_parcel(exchange_parcel(&common, next_random(&random), parcel));
+    }
+    if (is_forked_child)
+        _exit(requirements_unmet ? 1 : 0);
+    timer_delete(timer);
+    return NULL;
+}
+
+static void handlers_of_any_thread_may_fork(void **state)
+{
+    (void)state;
+    assert_all_children_succeed(3, work_or_fail_in_the_child, fork_at_times);
 }
 
 static void handlers_of_any_thread_may_fork_without_the_handlers_of_fork(void **state)
 {
     (void)state;
-    assert_all_children_succeed(3, clone_at_times);
+    assert_all_children_succeed(3, work, clone_at_times);
 }
 
 static void leave(void)
@@ -268,6 +294,7 @@ int main(int count, char **arguments)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(handlers_interrupt_allocation_anywhere),
         cmocka_unit_test(handlers_of_the_only_thread_that_allocates_may_fork),
+        cmocka_unit_test(handlers_of_any_thread_may_fork),
         cmocka_unit_test(handlers_of_any_thread_may_fork_without_the_handlers_of_fork),
         cmocka_unit_test(handlers_may_end_the_process),
         cmocka_unit_test(a_handler_that_allocates_does_not_hang),

@@ -27,6 +27,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <pthread.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <thread>
@@ -133,6 +134,12 @@ void assert_dies(const char *reason, Body body)
     assert_true(WIFSIGNALED(status));
     assert_int_equal(WTERMSIG(status), SIGABRT);
     assert_int_equal(captured.lines(), 1);
+}
+
+// What the library's constructor does.
+inline void hook_fork()
+{
+    pthread_atfork([] { registry.fork_prepare(); }, [] { registry.fork_parent(); }, [] { registry.fork_child(); });
 }
 
 // ---- surroundings of a child ---------------------------------------------------------------------------------------

@@ -20,12 +20,6 @@ namespace
 
 constexpr size_t kib = kibibyte;
 
-// What the library's constructor does.
-void hook_fork()
-{
-    pthread_atfork([] { registry.fork_prepare(); }, [] { registry.fork_parent(); }, [] { registry.fork_child(); });
-}
-
 // A signal handler that interrupted a call finds this thread's own locks taken.
 void a_call_that_meets_its_own_locks_fails_or_defers(void **)
 {
@@ -41,6 +35,7 @@ void a_call_that_meets_its_own_locks_fails_or_defers(void **)
         Arena *const mine = thread_words.self;
         require(mine->lock.held_by_me() && mine->figures().inbox_bytes >= 20 * kib);
         require(!registry.lock_all()); // what check_heap calls busy
+        require(mine->lock.held_by_me());
         registry.unlock_all();
         registry.tidy();
         require(figures_of(mine).inbox_bytes == 0);

@@ -188,24 +188,73 @@ void who_takes_all_locks_leaves_those_it_interrupted_to_their_holder(void **)
     Lock interrupted;
     Lock free;
     interrupted.lock();
-    assert_false(interrupted.take_marked());
-    assert_true(free.take_marked());
+    assert_false(interrupted.take_for(Lock::Purpose::fork));
+    assert_true(free.take_for(Lock::Purpose::fork));
     assert_true(free.held_by_me());
     assert_true(free.lock() == Outcome::interrupted);
     assert_true(tried_elsewhere(free) == Outcome::busy);
-    interrupted.unlock_marked();
-    free.unlock_marked();
+    interrupted.unlock_if_taken_for(Lock::Purpose::fork);
+    free.unlock_if_taken_for(Lock::Purpose::fork);
     assert_true(interrupted.held_by_me());
     assert_false(free.held_by_me());
     interrupted.unlock();
-    interrupted.unlock_marked(); // nothing to let go of
+    interrupted.unlock_if_taken_for(Lock::Purpose::fork); // nothing to let go of
     assert_true(tried_elsewhere(interrupted) == Outcome::taken);
+}
+
+// A handler forks while the call it interrupted has taken all locks to look at the heap.
+void a_lock_taken_for_one_purpose_is_not_let_go_for_another(void **)
+{
+    Lock lock;
+    assert_true(lock.take_for(Lock::Purpose::standstill));
+    assert_false(lock.try_take_for(Lock::Purpose::fork));
+    assert_false(lock.is_taken_for(Lock::Purpose::fork));
+    lock.unlock_if_taken_for(Lock::Purpose::fork);
+    assert_true(lock.held_by_me());
+    lock.unlock_if_taken_for(Lock::Purpose::standstill);
+    assert_false(lock.held_by_me());
+}
+
+void nobody_waits_for_a_lock_that_was_given_up(void **)
+{
+    Lock lost;
+    std::thread([&] { lost.lock(); }).join();
+    lost.give_up_if_held();
+    assert_true(lost.lock() == Outcome::interrupted);
+    assert_false(lost.take_for(Lock::Purpose::fork));
+    assert_false(lost.try_take_for(Lock::Purpose::fork));
+    assert_true(tried_elsewhere(lost) == Outcome::interrupted);
+
+    Lock free;
+    free.give_up_if_held();
+    assert_true(free.lock() == Outcome::taken);
+    free.give_up_if_held();
+    assert_true(free.held_by_me());
+    free.unlock();
+}
+
+void taking_a_busy_lock_for_a_fork_ends(void **)
+{
+    Lock lock;
+    std::latch taken(1), tried(1);
+    std::thread holder([&] {
+        lock.lock();
+        taken.count_down();
+        tried.wait();
+        lock.unlock();
+    });
+    taken.wait();
+    assert_false(lock.try_take_for(Lock::Purpose::fork));
+    tried.count_down();
+    holder.join();
+    assert_true(lock.try_take_for(Lock::Purpose::fork));
+    lock.unlock_if_taken_for(Lock::Purpose::fork);
 }
 
 void letting_a_marked_lock_go_wakes_who_sleeps(void **)
 {
     Lock lock;
-    lock.take_marked();
+    lock.take_for(Lock::Purpose::fork);
     std::latch started(1);
     std::thread waiter([&] {
         started.count_down();
@@ -214,7 +263,7 @@ void letting_a_marked_lock_go_wakes_who_sleeps(void **)
     });
     started.wait();
     wait_milliseconds(20);
-    lock.unlock_marked();
+    lock.unlock_if_taken_for(Lock::Purpose::fork);
     waiter.join();
     assert_true(lock.lock() == Outcome::taken);
     lock.unlock();
@@ -234,6 +283,9 @@ int main()
         cmocka_unit_test(a_lock_taken_before_a_fork_belongs_to_the_child),
         cmocka_unit_test(a_lock_whose_holder_is_gone_can_be_reset),
         cmocka_unit_test(who_takes_all_locks_leaves_those_it_interrupted_to_their_holder),
+        cmocka_unit_test(a_lock_taken_for_one_purpose_is_not_let_go_for_another),
+        cmocka_unit_test(nobody_waits_for_a_lock_that_was_given_up),
+        cmocka_unit_test(taking_a_busy_lock_for_a_fork_ends),
         cmocka_unit_test(letting_a_marked_lock_go_wakes_who_sleeps),
     };
     return cmocka_run_group_tests_name("lock", tests, nullptr, nullptr);
