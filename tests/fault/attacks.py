@@ -1,16 +1,17 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""attacks.py PROGRAM LIBRARY: tries each attack of PROGRAM (attacks.h) twice, on the C library's malloc and on LIBRARY,
-preloaded, with its default settings. How an attack can end:
+"""attacks.py PROGRAM LIBRARY: tries each attack of PROGRAM (attacks.h) on the C library's malloc, and on LIBRARY,
+preloaded, with its default settings and with check=on. How an attack can end:
 
     named      the process aborted after a line that says why
     crashed    it ended by SIGABRT, SIGSEGV or SIGBUS without one
     immune     it went on, and the attack's goal was not reached
     succeeded  the goal was reached
 
-The first three are called stopped. Prints a table and holds three claims: LIBRARY stops at least as many attacks as the
-C library; on glibc 2.36, whose bytes the attacks write, exactly those succeed there that are known to, so that each of
-them is real; and what glibc 2.36 stops and LIBRARY does not is what NOT_STOPPED explains, no more and no less."""
+The first three are called stopped. Prints a table and holds these claims: LIBRARY by default stops at least as many
+attacks as the C library; check=on stops all that the default stops, and names those of LEFT_TO_CHECK; on glibc 2.36,
+whose bytes the attacks write, exactly those succeed that are known to, so that each of them is real; and what glibc
+2.36 stops and LIBRARY by default does not is what EXPLAINED explains, no more and no less."""
 
 import os
 import resource
@@ -24,17 +25,21 @@ AT_GOAL = 10
 UNSUITED = 11
 REAL_ON = "glibc 2.36"
 
-# What glibc 2.36 stops and the library does not, and why.
-BETWEEN = "up to 16 KiB a free sees the block freed last and a block's begin, no more; check=on names the call"
-NOT_STOPPED = {
+# What glibc 2.36 stops and the library does not, and why: what check=on names, and what nothing stops.
+BETWEEN = "up to 16 KiB a free sees the block freed last and a block's begin, no more"
+LEFT_TO_CHECK = {
     "double_free_with_one_between": BETWEEN,
     "double_free_with_twenty_between": BETWEEN,
     "double_free_of_2000_bytes": BETWEEN,
-    "free_of_memory_not_handed_out": "up to 16 KiB a free does not know which blocks are in use; check=on names the call",
+    "free_of_memory_not_handed_out": "up to 16 KiB a free does not know which blocks are in use",
+}
+NOT_STOPPED = {
     "overflow_into_the_next_block": "no header lies between blocks, so nothing of the allocator's is damaged: "
                                     "what is overwritten is the next block's content",
-    "write_to_a_freed_large_block": "freed blocks of up to 32 MiB can stay mapped for the next one; above, the write crashes",
+    "write_to_a_freed_large_block": "freed blocks of up to 32 MiB can stay mapped for the next one; above, the write "
+                                    "crashes",
 }
+EXPLAINED = LEFT_TO_CHECK | NOT_STOPPED
 
 STOPPED_BY_GLIBC = {
     "double_free_at_once",
@@ -67,18 +72,17 @@ def c_library():
         return ""
 
 
-def environment(preloaded):
-    """Nothing that changes what either allocator does, and glibc's last words on standard error."""
+def environment(additions):
+    """Nothing else that changes what either allocator does, and glibc's last words on standard error."""
     kept = {name: value for name, value in os.environ.items()
             if not name.startswith(("MALLOC_", "GLIBC_TUNABLES", "FASTALLOC_", "LD_PRELOAD"))}
-    kept["LIBC_FATAL_STDERR_"] = "1"
-    return kept | ({"LD_PRELOAD": preloaded} if preloaded else {})
+    return kept | {"LIBC_FATAL_STDERR_": "1"} | additions
 
 
-def attempt(program, name, preloaded):
+def attempt(program, name, additions):
     """How the attack ended, and the line that was written."""
     try:
-        run = subprocess.run([program, name], env=environment(preloaded), stdin=subprocess.DEVNULL,
+        run = subprocess.run([program, name], env=environment(additions), stdin=subprocess.DEVNULL,
                              stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, timeout=CHILD_SECONDS)
     except subprocess.TimeoutExpired:
         return "endless", ""
@@ -107,33 +111,37 @@ def main():
         print("the attacks are written for glibc")
         return SKIPPED
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    names = subprocess.run([program], env=environment(None), stdout=subprocess.PIPE, text=True, check=True).stdout.split()
+    names = subprocess.run([program], env=environment({}), stdout=subprocess.PIPE, text=True, check=True).stdout.split()
     failures = []
-    stops = ({}, {})
-    print(f"{'attack':42}{version:12}{'fastalloc':12}")
+    arms = {
+        version: {},
+        "fastalloc": {"LD_PRELOAD": library},
+        "check=on": {"LD_PRELOAD": library, "FASTALLOC_CONF": "check=on"},
+    }
+    print("".join(f"{title:{width}}" for title, width in zip(["attack", *arms], (42, 12, 12, 12))))
+    ends = {arm: {} for arm in arms}
     for name in names:
-        outcomes = []
-        for allocator, preloaded in enumerate((None, library)):
-            outcome, line = attempt(program, name, preloaded)
-            outcomes.append(outcome)
-            stops[allocator][name] = stopped(outcome)
+        for arm, additions in arms.items():
+            outcome, line = attempt(program, name, additions)
+            ends[arm][name] = outcome
             if not stopped(outcome) and outcome != "succeeded":
-                failures.append(f"{name}: {outcome} {line}")
+                failures.append(f"{arm}: {name}: {outcome} {line}")
             # Also tells a library that was not preloaded.
-            if outcome == "named" and line.startswith("fastalloc: ") != bool(preloaded):
-                failures.append(f"{name}: another allocator's words: {line}")
-        print(f"{name:42}{outcomes[0]:12}{outcomes[1]:12}")
+            if outcome == "named" and line.startswith("fastalloc: ") != bool(additions):
+                failures.append(f"{arm}: {name}: another allocator's words: {line}")
+        print(f"{name:42}" + "".join(f"{ends[arm][name]:12}" for arm in arms))
 
-    of_libc = {name for name in names if stops[0][name]}
-    of_library = {name for name in names if stops[1][name]}
-    print(f"{'stopped, of ' + str(len(names)):42}{len(of_libc):<12}{len(of_library):<12}")
-    for name in sorted(of_libc - of_library):
-        print(f"stopped by {version} alone: {name}: {NOT_STOPPED.get(name, 'not explained')}")
-    if len(of_library) < len(of_libc):
-        failures.append(f"{version} stops {len(of_libc)}, the library {len(of_library)}")
+    of_libc, by_default, by_check = ({name for name in names if stopped(ends[arm][name])} for arm in arms)
+    print(f"{'stopped, of ' + str(len(names)):42}{len(of_libc):<12}{len(by_default):<12}{len(by_check):<12}")
+    for name in sorted(of_libc - by_default):
+        print(f"stopped by {version} alone: {name}: {EXPLAINED.get(name, 'not explained')}")
+    if len(by_default) < len(of_libc):
+        failures.append(f"{version} stops {len(of_libc)}, the library {len(by_default)}")
+    failures += [f"stopped by default, not with check=on: {name}" for name in sorted(by_default - by_check)]
+    failures += [f"not named by check=on: {name}" for name in LEFT_TO_CHECK if ends["check=on"].get(name) != "named"]
     if version == REAL_ON:
         failures += difference("stopped by glibc", of_libc, STOPPED_BY_GLIBC)
-        failures += difference("stopped by glibc alone", of_libc - of_library, set(NOT_STOPPED))
+        failures += difference("stopped by glibc alone", of_libc - by_default, set(EXPLAINED))
     for failure in failures:
         print(f"FAILED: {failure}")
     return 1 if failures else 0

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// attacks_write.c - attacks by a write behind a block, or into a freed one, that changes what malloc keeps there: sizes,
-// links, the head of a thread's cache.
+// attacks_write.c - attacks by a write behind a block, or into a freed one, that changes what malloc keeps there:
+// sizes, links, the head of a thread's cache.
 #include "attacks.h"
 
 #include <unistd.h>
