@@ -32,5 +32,7 @@ __attribute__((constructor)) void fastalloc::fastalloc_process_starts()
     load_options_once();
     program_malloc_is_ours = ask_whose_malloc();
     // Registered early, so run last before a fork and first after it: other handlers may allocate.
+    if (program_malloc_is_ours)
+        fastalloc_free(fastalloc_malloc(1)); // what is asked of the system once is asked now, before filters are laid
     pthread_atfork([] { registry.fork_prepare(); }, [] { registry.fork_parent(); }, [] { registry.fork_child(); });
 }

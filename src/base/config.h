@@ -53,9 +53,7 @@ constexpr size_t large_max = 32 * mebibyte;
 // moving its pages instead of its bytes.
 constexpr size_t carry_out_min = mebibyte;
 
-// The window: 1 TiB, or 16 times the machine's memory if that is more; less where the address space is
-// small, down to the least that is worth having.
-constexpr size_t window_default_bytes = tebibyte;
+// The window, less where the address space is small, down to the least that is worth having.
 constexpr size_t window_max_bytes = 16 * tebibyte;
 constexpr size_t window_min_bytes = 4 * gibibyte;
 

@@ -61,20 +61,14 @@ bool Window::reserve_at(uintptr_t base, size_t bytes)
 bool Window::place()
 {
     uint64_t random = process_secret(Purpose::window_base);
-    const uint64_t wanted = pages::machine_bytes() * 16;
-    size_t largest = window_default_bytes;
-    while (largest < wanted && largest < window_max_bytes)
-        largest *= 2;
-    if (largest_ != 0)
-        largest = largest_;
+    const size_t largest = largest_ != 0 ? largest_ : window_max_bytes;
     window_bounds.link_secret = process_secret(Purpose::links);
     const auto somewhere = [&] {
         random = scramble(random + 1);
         return round_down(lowest_base + random % base_range, chunk_bytes);
     };
-    const bool limited = pages::address_space_is_limited();
-    for (size_t bytes = largest; bytes >= window_min_bytes && !limited; bytes /= 4)
-        if (reserve_at(somewhere(), bytes))
+    for (size_t bytes = largest; bytes >= window_min_bytes; bytes /= 4)
+        if (reserve_at(somewhere(), bytes) || pages::address_space_is_limited())
             break;
     for (int attempt = 0; bytes_ == 0 && attempt < placements; ++attempt)
     {

@@ -57,6 +57,10 @@ constexpr Option table[] = {
      "Whether memory may ask for huge pages where the heap is large enough for them, or never.",
      "0.1", read_member<&Options::huge>, write_member<&Options::huge>},
 
+    {"numa", OptionKind::choice, "auto|off", value_of(Numa::automatic), 0, 1,
+     "Whether a thread's memory comes from the node it runs on, where there are several, or the machine counts as one.",
+     "0.1", read_member<&Options::numa>, write_member<&Options::numa>},
+
     {"slack", OptionKind::size, nullptr, 4 * mebibyte, 0, tebibyte,
      "Free memory that may always stay resident, however little is live.",
      "0.1", read_member<&Options::slack>, write_member<&Options::slack>},

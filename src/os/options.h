@@ -48,12 +48,20 @@ enum class Huge : uint8_t
     never,
 };
 
+// Whether memory nodes are told apart.
+enum class Numa : uint8_t
+{
+    automatic,
+    off, // the machine is one node
+};
+
 // The value of each setting, in the unit its kind is stored in.
 struct Options
 {
     Check check;
     Foreign foreign;
     Huge huge;
+    Numa numa;
     uint64_t slack;            // bytes
     uint64_t slack_share;      // parts per thousand of live bytes
     uint64_t demand_half_life; // milliseconds

@@ -10,7 +10,6 @@
 #include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
-#include <sys/sysinfo.h>
 
 #ifndef MREMAP_DONTUNMAP
 #define MREMAP_DONTUNMAP 4
@@ -164,15 +163,6 @@ bool address_space_is_limited()
     KeepErrno keep;
     rlimit limit;
     return getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY;
-}
-
-uint64_t machine_bytes()
-{
-    KeepErrno keep;
-    struct sysinfo info;
-    if (sysinfo(&info) != 0)
-        return 0;
-    return static_cast<uint64_t>(info.totalram) * info.mem_unit;
 }
 
 } // namespace fastalloc::pages

@@ -64,7 +64,4 @@ void advise_small(uintptr_t address, size_t bytes);
 // Whether address space is limited (RLIMIT_AS): then reserving it would use up what the program may map.
 bool address_space_is_limited();
 
-// Highest memory the machine has, 0 if unknown.
-uint64_t machine_bytes();
-
 } // namespace fastalloc::pages

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "os/topology.h"
 
+#include "os/options.h"
+
 #include <atomic>
 #include <cerrno>
 #include <linux/mempolicy.h>
@@ -57,7 +59,8 @@ Machine read_machine()
     if (injected != nullptr)
         for (unsigned word = 0; word < mask_words; ++word)
             machine.memory[word] = injected->memory[word];
-    else if (syscall(SYS_get_mempolicy, nullptr, machine.memory, node_limit, nullptr, MPOL_F_MEMS_ALLOWED) != 0)
+    else if (options().numa == Numa::off ||
+             syscall(SYS_get_mempolicy, nullptr, machine.memory, node_limit, nullptr, MPOL_F_MEMS_ALLOWED) != 0)
         machine.memory[0] = 1;
     errno = saved_errno;
     unsigned nodes = 0;

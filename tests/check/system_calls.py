@@ -40,7 +40,6 @@ CALLS = {
     "pthread_sigmask": ["rt_sigprocmask"],
     "sched_yield": ["sched_yield"],
     "sigpending": ["rt_sigpending"],
-    "sysinfo": ["sysinfo"],
     "write": ["write"],
 }
 

@@ -76,6 +76,7 @@ void the_defaults_are_the_ones_that_are_documented(void **)
     assert_true(options().check == Check::off);
     assert_true(options().foreign == Foreign::abort);
     assert_true(options().huge == Huge::automatic);
+    assert_true(options().numa == Numa::automatic);
     assert_int_equal(options().slack, 4 * mib);
     assert_int_equal(options().slack_share, 125);
     assert_int_equal(options().demand_half_life, 1000);
@@ -86,7 +87,7 @@ void the_defaults_are_the_ones_that_are_documented(void **)
 
 void each_row_has_a_name_a_sentence_and_a_version(void **)
 {
-    assert_int_equal(option_table().count, 9);
+    assert_int_equal(option_table().count, 10);
     for (const Option &option : option_table())
     {
         assert_true(strlen(option.name) > 0 && strlen(option.name) < 24);
@@ -186,6 +187,7 @@ void each_word_of_a_choice_sets_its_own_value(void **)
     assert_true(is_taken("foreign=abort,huge=auto"));
     assert_true(options().foreign == Foreign::abort);
     assert_true(options().huge == Huge::automatic);
+    assert_true(options().numa == Numa::automatic);
 }
 
 void a_key_must_be_whole(void **)
