@@ -75,8 +75,12 @@ void Arena::push_inbox(void *first, void *last, uint32_t bytes)
 {
     void *head = inbox_.load(std::memory_order_relaxed);
     do
+    {
+        // In the inbox already, and nothing has come since: no block of the program's can be its head.
+        if (FASTALLOC_UNLIKELY(head == first))
+            fatal_double_free(first, class_bytes(record_of(first)->size_class));
         set_next(last, head);
-    while (!inbox_.compare_exchange_weak(head, first, std::memory_order_release, std::memory_order_relaxed));
+    } while (!inbox_.compare_exchange_weak(head, first, std::memory_order_release, std::memory_order_relaxed));
     // Sequentially consistent, like the attempt at the lock that follows: see ArenaGuard's destructor.
     if (inbox_bytes_.fetch_add(bytes) + bytes > inbox_bound)
         drain_if_full();
