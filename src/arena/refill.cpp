@@ -172,24 +172,27 @@ void Arena::splice(Span *span, void *first, void *last, uint32_t count)
 // `count` linked blocks of this arena's spans back to them, run by run.
 void Arena::return_blocks(void *first, uint32_t count)
 {
+    void *last = nullptr;
     while (count != 0)
     {
+        // Cut short: a block in the middle has been pushed once more, to the bottom of a stack.
+        if (FASTALLOC_UNLIKELY(first == nullptr && last != nullptr))
+            fatal_too_many_blocks(head_of(record_of(last)));
         const auto address = reinterpret_cast<uintptr_t>(first);
         if (FASTALLOC_UNLIKELY(!in_window(address)))
             fatal_broken_link(first);
         Span *const span = span_of(address);
         if (FASTALLOC_UNLIKELY(span->owner.load() != this))
             fatal_broken_link(first);
+        last = first;
         if (!is_small(span->size_class))
         {
-            void *const block = first;
-            first = next_of(first);
+            first = next_of(last);
             --count;
-            unmark_binned(block);
-            give_medium(head_of(span), block);
+            unmark_binned(last);
+            give_medium(head_of(span), last);
             continue;
         }
-        void *last = first;
         void *next = next_of(first);
         uint32_t run = 1;
         while (run < count && (reinterpret_cast<uintptr_t>(next) ^ address) < slice_bytes)
