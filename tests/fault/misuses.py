@@ -23,17 +23,21 @@ SIZES = {"8": 8, "64": 64, "4K": 4096, "20K": 20 << 10, "100K": 100 << 10, "1M":
 USABLE = {"100K": 112 << 10}  # where that is not the size asked for
 
 # What stands for several, column by column.
+FREEING = "delete realloc_to_0"
 MOVING = "realloc reallocarray"
 SIZED = "free_sized free_aligned_sized delete_sized delete_aligned"
 CALLS = {
-    "each": f"free delete realloc_to_0 malloc_usable_size {MOVING} {SIZED}",
+    "each": f"free {FREEING} malloc_usable_size {MOVING} {SIZED}",
+    "freeing": FREEING,
     "moving": MOVING,
     "sized": SIZED,
 }
 THREADS = {
-    "any": "own other",
-    "own+any": "own+own own+other",
-    "other+any": "other+own other+other other+third",
+    "any": "own other ending",
+    "own+any": "own+own own+other own+ending",
+    "own+far": "own+other own+ending",
+    "other+far": "other+third other+ending",
+    "other+any": "other+own other+other other+third other+ending",
 }
 GROUPS = {
     "small": "8 64 4K",
