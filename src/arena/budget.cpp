@@ -61,8 +61,13 @@ uint32_t length_of(const void *block, uint32_t limit)
 {
     uint32_t length = 0;
     for (; block != nullptr; block = next_of(block))
+    {
+        const auto address = reinterpret_cast<uintptr_t>(block);
+        if (!in_window(address))
+            fatal_broken_link(block);
         if (++length > limit) // a circle: a block freed twice
-            fatal_too_many_blocks(span_of(reinterpret_cast<uintptr_t>(block)));
+            fatal_too_many_blocks(span_of(address));
+    }
     return length;
 }
 
@@ -260,8 +265,11 @@ void Arena::recover_locked()
     {
         for (void *block = slot.first; block != nullptr;)
         {
+            const auto address = reinterpret_cast<uintptr_t>(block);
+            if (!in_window(address))
+                fatal_broken_link(block);
             void *const next_block = next_of(block);
-            const Span *const record = span_of(reinterpret_cast<uintptr_t>(block));
+            const Span *const record = span_of(address);
             slot.owner->push_inbox(block, block, static_cast<uint32_t>(class_bytes(record->size_class)));
             block = next_block;
         }

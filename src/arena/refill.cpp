@@ -21,6 +21,24 @@ void *block_at(const Span *span, uint32_t number)
 // A fresh list is never threaded further than over one page of this size, whatever the system's pages are.
 constexpr size_t fresh_page_bytes = 4096;
 
+// What a free block leads to, where there must be another one: in its span's list, or in a bin. A block that was written
+// to leads elsewhere.
+void *next_in_span(const void *block)
+{
+    void *const next = next_of(block);
+    if (FASTALLOC_UNLIKELY((reinterpret_cast<uintptr_t>(next) ^ reinterpret_cast<uintptr_t>(block)) >= slice_bytes))
+        fatal_broken_link(next);
+    return next;
+}
+
+void *next_in_bin(const void *block)
+{
+    void *const next = next_of(block);
+    if (FASTALLOC_UNLIKELY(!in_window(reinterpret_cast<uintptr_t>(next))))
+        fatal_broken_link(next);
+    return next;
+}
+
 } // namespace
 
 // ---- from spans to a bin -------------------------------------------------------------------------------------
@@ -38,8 +56,8 @@ void Arena::take_listed(Span *span, uint32_t wanted, Chain *chain)
     {
         void *last = first;
         for (uint32_t step = 1; step < take; ++step)
-            last = next_of(last);
-        span->free_list = next_of(last);
+            last = next_in_span(last);
+        span->free_list = take < length ? next_in_span(last) : nullptr;
         set_next(last, chain->first);
     }
     chain->first = first;
@@ -258,8 +276,8 @@ void Arena::return_colder(Bin *bin, uint32_t keep)
     {
         void *coldest_kept = bin->head;
         for (uint32_t step = 1; step < keep; ++step)
-            coldest_kept = next_of(coldest_kept);
-        rest = next_of(coldest_kept);
+            coldest_kept = next_in_bin(coldest_kept);
+        rest = next_in_bin(coldest_kept);
         set_next(coldest_kept, nullptr);
     }
     bin->room.store(bin->limit - keep);
