@@ -226,9 +226,11 @@ void threads_come_and_go_and_leave_blocks_to_each_other(void **)
 void threads_that_pass_blocks_around_at_once_meet_no_false_alarm(void **)
 {
     assert_watched([] {
+        constexpr unsigned count = 3;
         std::atomic<void *> shared[64] = {};
+        std::latch ended(count); // nobody adopts a span on the way home
         std::vector<std::thread> threads;
-        for (uint64_t seed = 1; seed <= 3; seed++)
+        for (uint64_t seed = 1; seed <= count; seed++)
             threads.emplace_back([&, seed] {
                 Random random{seed};
                 for (unsigned round = 0; round < 10'000; round++)
@@ -237,6 +239,7 @@ void threads_that_pass_blocks_around_at_once_meet_no_false_alarm(void **)
                     require(block != nullptr && is_known(block));
                     release_slow(shared[random.below(64)].exchange(block));
                 }
+                ended.arrive_and_wait();
             });
         for (std::thread &thread : threads)
             thread.join();

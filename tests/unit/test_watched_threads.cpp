@@ -194,7 +194,7 @@ void the_child_of_a_fork_knows_the_blocks_of_both(void **)
             require(is_watched());
             release_blocks(others);
             release_blocks({mine.begin() + 1, mine.end()});
-            in_thread([] { release_blocks(allocate_blocks(500, 640)); });
+            release_blocks(allocate_blocks(500, 640));
             registry.tidy();
             require_whole_heap();
         });
