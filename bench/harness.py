@@ -39,15 +39,17 @@ class Failure(Exception):
 
 
 class Arm:
-    def __init__(self, name, library, counts_as_peer=True):
+    def __init__(self, name, library, counts_as_peer=True, environment=None):
         self.name = name
         self.library = os.path.abspath(library) if library else None
         self.counts_as_peer = counts_as_peer
+        self.environment = environment or {}
 
     def described(self):
         if self.library is None:
             return f"{self.name} (the C library, {' '.join(platform.libc_ver())})"
-        return f"{self.name} ({os.path.realpath(self.library)})"
+        settings = "".join(f", {key}={value}" for key, value in self.environment.items())
+        return f"{self.name} ({os.path.realpath(self.library)}{settings})"
 
 
 class Cell:
@@ -121,6 +123,8 @@ def add_arm_options(parser):
                         help="one more allocator; counts among the others")
     parser.add_argument("--variant", metavar="NAME=FILE", action="append", default=[],
                         help="one more allocator that is shown but sets no bar, such as an older libfastalloc")
+    parser.add_argument("--check-on", action="store_true",
+                        help="libfastalloc once more with FASTALLOC_CONF=check=on; sets no bar")
     parser.add_argument("--arms", metavar="NAME,...", help="only these arms (default: all that are present)")
     parser.add_argument("--peers-only", action="store_true", help="run without libfastalloc; glibc is the reference")
     parser.add_argument("--rounds", type=int, metavar="N", help="rounds; each runs every arm once")
@@ -157,6 +161,9 @@ def prepare(options):
         if unknown:
             raise Failure(f"no such arm: {', '.join(sorted(unknown))}")
         arms = [arm for arm in arms if arm.name in wanted or arm.name == OURS]
+    if options.check_on and not options.peers_only:
+        settings = ",".join(filter(None, (os.environ.get("FASTALLOC_CONF"), "check=on")))
+        arms.append(Arm("check=on", arms[0].library, False, {"FASTALLOC_CONF": settings}))
     if not arms or len({arm.name for arm in arms}) != len(arms):
         raise Failure("no arm at all, or two of one name")
     return programs, arms, missing
@@ -182,7 +189,7 @@ def rotated(sequence, by):
 def run_cell(programs, arm, command, runs=1, environment=None, timeout_seconds=300):
     """Runs `command` `runs` times under the arm in a fresh process. Raises Failure unless all ended well."""
     kept = {key: value for key, value in os.environ.items() if not FOREIGN_SETTINGS.match(key)}
-    kept.update(environment or {}, LC_ALL="C")
+    kept.update({**arm.environment, **(environment or {})}, LC_ALL="C")
     with tempfile.TemporaryDirectory(prefix="bench-") as directory:
         result = os.path.join(directory, "result")
         process = subprocess.Popen(
