@@ -14,7 +14,8 @@ void release_sized_slow(const char *call, void *block, size_t size, size_t align
     const BlockShape shape = shape_of_block(call, block);
     if (shape.usable == 0)
         return foreign_release(call, block);
-    if (!is_power_of_two(alignment) || !accepted(shape, size, alignment))
+    const bool aligned = is_power_of_two(alignment) && (reinterpret_cast<uintptr_t>(block) & (alignment - 1)) == 0;
+    if (!aligned || !accepted(shape, size, alignment))
         fatal_wrong_size(call, block, size, shape.usable);
     if (!release_fast(block))
         release_slow(block);

@@ -183,6 +183,8 @@ void Arena::look_for_unused_bins()
         if (bin.limit == 0)
             continue;
         const uint32_t room = bin.room.load();
+        if (FASTALLOC_UNLIKELY(room > bin.limit) && bin.head != nullptr) // a circle has given more than it was given
+            fatal_too_many_blocks(head_of(span_of(reinterpret_cast<uintptr_t>(bin.head))));
         if (bin.head == back.seen_head && room == back.seen_room)
             lower_limit(index, bin.limit / 2);
         back.seen_head = bin.head;

@@ -21,13 +21,21 @@ void *block_at(const Span *span, uint32_t number)
 // A fresh list is never threaded further than over one page of this size, whatever the system's pages are.
 constexpr size_t fresh_page_bytes = 4096;
 
-// What a free block leads to, where there must be another one: in its span's list, or in a bin. A block that was written
-// to leads elsewhere.
+// A free block that should lead to another leads nowhere, or where none can be. Nowhere: it has been freed once more, to
+// the bottom of a stack.
+[[noreturn]] void fatal_bad_next(const void *block, const void *next)
+{
+    if (next == nullptr)
+        fatal_too_many_blocks(head_of(record_of(block)));
+    fatal_broken_link(next);
+}
+
+// What a free block leads to, where there must be another one: in its span's list, or in a bin.
 void *next_in_span(const void *block)
 {
     void *const next = next_of(block);
     if (FASTALLOC_UNLIKELY((reinterpret_cast<uintptr_t>(next) ^ reinterpret_cast<uintptr_t>(block)) >= slice_bytes))
-        fatal_broken_link(next);
+        fatal_bad_next(block, next);
     return next;
 }
 
@@ -35,7 +43,7 @@ void *next_in_bin(const void *block)
 {
     void *const next = next_of(block);
     if (FASTALLOC_UNLIKELY(!in_window(reinterpret_cast<uintptr_t>(next))))
-        fatal_broken_link(next);
+        fatal_bad_next(block, next);
     return next;
 }
 

@@ -69,12 +69,17 @@ Allocation watched_allocate(Arena *, size_t size, size_t alignment)
 {
     Arena *const arena = arena_behind();
     const Allocation allocation = arena->operations->allocate(arena, size, alignment);
+    const SizeClass size_class = class_of(size, alignment);
     if (!in_window(reinterpret_cast<uintptr_t>(allocation.block)))
+    {
+        if (allocation.block != nullptr && size_class != no_class)
+            fatal_broken_link(allocation.block);
         return allocation; // none, or in the registry of outside blocks
+    }
     switch (live_blocks.add(allocation.block))
     {
     case LiveBlocks::Added::yes:
-        look_behind(arena, class_of(size, alignment), allocation.block);
+        look_behind(arena, size_class, allocation.block);
         return allocation;
     case LiveBlocks::Added::was_live:
         fatal_handed_out_twice(allocation.block);

@@ -52,6 +52,23 @@ static void call_free_misaligned(void)
     free_aligned_sized(pointer, 24, named);
 }
 
+// The least alignment that the block does not have.
+static size_t stricter(void)
+{
+    const uintptr_t address = (uintptr_t)pointer;
+    return (address & -address) * 2;
+}
+
+static void call_free_aligned_stricter(void)
+{
+    free_aligned_sized(pointer, stricter(), named);
+}
+
+static void call_delete_aligned_stricter(void)
+{
+    delete_aligned(pointer, named, stricter());
+}
+
 static void call_delete(void)
 {
     delete_plain(pointer);
@@ -99,12 +116,14 @@ static const struct call
     {"free_aligned_sized_larger", call_free_aligned_sized, larger},
     {"free_aligned_sized_smaller", call_free_aligned_sized, smaller},
     {"free_aligned_sized_by_24", call_free_misaligned, itself},
+    {"free_aligned_sized_stricter", call_free_aligned_stricter, itself},
     {"delete", call_delete, none},
     {"delete_sized", call_delete_sized, itself},
     {"delete_sized_larger", call_delete_sized, larger},
     {"delete_sized_smaller", call_delete_sized, smaller},
     {"delete_aligned", call_delete_aligned, itself},
     {"delete_aligned_larger", call_delete_aligned, larger},
+    {"delete_aligned_stricter", call_delete_aligned_stricter, itself},
     {"malloc", call_malloc, none},
 };
 

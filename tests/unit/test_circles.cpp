@@ -29,12 +29,6 @@ void release_in_a_circle(const std::vector<void *> &blocks)
     release_block(blocks[0]);
 }
 
-// What the library's constructor does.
-void hook_fork()
-{
-    pthread_atfork([] { registry.fork_prepare(); }, [] { registry.fork_parent(); }, [] { registry.fork_child(); });
-}
-
 // ---- blocks of another thread --------------------------------------------------------------------------------------
 
 void a_batch_that_is_a_circle_is_named_by_its_owner(void **)
@@ -72,7 +66,7 @@ void a_circle_of_medium_blocks_is_named_by_its_owner(void **)
 void a_circle_through_two_spans_ends(void **)
 {
     assert_dies("in its span's list of free blocks twice", [] {
-        const size_t size = 3 * kib;
+        const size_t size = 512; // all frees fit into one batch
         const std::vector<void *> blocks = allocate_blocks(2 * (slice_bytes / size), size);
         require(record_of(blocks.front()) != record_of(blocks.back()));
         in_thread([&] { release_in_a_circle({blocks.front(), blocks.back(), blocks[1]}); });
@@ -121,6 +115,16 @@ void a_circle_in_a_bin_is_named_when_it_goes_back(void **)
         const std::vector<void *> blocks = allocate_blocks(3, kib);
         release_in_a_circle(blocks);
         thread_words.self->flush();
+    });
+}
+
+// It never ends, so nothing goes back; but the bin counts what it has given.
+void a_circle_that_gives_more_than_it_was_given_is_named(void **)
+{
+    assert_dies(too_many, [] {
+        release_in_a_circle(allocate_blocks(20, 64)); // so many that the stack has room
+        allocate_blocks(10'000, 64);
+        allocate_blocks(10'000, kib); // the scans for unused bins come with slow paths
     });
 }
 
@@ -210,6 +214,7 @@ int main()
         cmocka_unit_test(a_circle_through_two_spans_ends),
         cmocka_unit_test(a_circle_that_is_sent_on_is_named_by_the_new_owner),
         cmocka_unit_test(a_circle_in_a_bin_is_named_when_it_goes_back),
+        cmocka_unit_test(a_circle_that_gives_more_than_it_was_given_is_named),
         cmocka_unit_test(a_circle_that_a_thread_left_is_named_by_who_tidies_up),
         cmocka_unit_test(a_circle_in_a_bin_that_a_fork_cut_off_is_named),
         cmocka_unit_test(a_written_block_that_a_fork_cut_off_is_named),

@@ -35,12 +35,6 @@ bool is_watched()
     return thread_words.malloc_arena == &watched_arena && thread_words.free_arena == &watched_arena;
 }
 
-// What the library's constructor does.
-void hook_fork()
-{
-    pthread_atfork([] { registry.fork_prepare(); }, [] { registry.fork_parent(); }, [] { registry.fork_child(); });
-}
-
 // ---- the end of a thread -------------------------------------------------------------------------------------------
 
 char left_to_the_end[1]; // an address, for its value
