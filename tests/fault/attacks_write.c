@@ -155,30 +155,29 @@ static bool calloc_that_does_not_clear(void)
 
 // ---- links ---------------------------------------------------------------------------------------------------
 
-// The write does not know how links are mixed.
-static bool link_to_the_stack_as_it_is(void)
+static bool link_to_the_stack(bool leaked)
 {
     _Alignas(16) uintptr_t stack[64] = {0, small + header | 1};
     char *const block = malloc(small);
     char *const other = malloc(small);
     free(block);
     free(other);
-    *(uintptr_t *)other = (uintptr_t)(stack + 2);
+    uintptr_t *const link = (uintptr_t *)other;
+    *link = leaked ? forged_link(link, *link, link, block, stack + 2) : (uintptr_t)(stack + 2);
     malloc(small);
     return malloc(small) == (void *)(stack + 2);
+}
+
+// The write does not know how links are mixed.
+static bool link_to_the_stack_as_it_is(void)
+{
+    return link_to_the_stack(false);
 }
 
 // "tcache poisoning": the freed block was read before, and the attacker knows where his blocks are.
 static bool link_to_the_stack_after_a_leak(void)
 {
-    _Alignas(16) uintptr_t stack[64] = {0, small + header | 1};
-    char *const block = malloc(small);
-    char *const other = malloc(small);
-    free(block);
-    free(other);
-    *(uintptr_t *)other = forged_link(other, *(uintptr_t *)other, other, block, stack + 2);
-    malloc(small);
-    return malloc(small) == (void *)(stack + 2);
+    return link_to_the_stack(true);
 }
 
 // The same without a pointer to the freed block: the one in front of it is read and written beyond its end.

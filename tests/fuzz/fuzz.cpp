@@ -34,6 +34,18 @@ constexpr size_t edges[] = {
 };
 constexpr unsigned edge_count = sizeof edges / sizeof *edges;
 
+fastalloc_stats stats_of_whole_heap()
+{
+    char message[256] = "";
+    const int broken = fastalloc_check_heap(message, sizeof message);
+    if (broken)
+        fprintf(stderr, "fastalloc_check_heap: %s\n", message);
+    REQUIRE(broken == 0);
+    fastalloc_stats stats;
+    REQUIRE(fastalloc_get_stats(&stats, sizeof stats) == 0);
+    return stats;
+}
+
 class Run
 {
 public:
@@ -319,13 +331,7 @@ private:
 
     void check()
     {
-        char message[256] = "";
-        const int broken = fastalloc_check_heap(message, sizeof message);
-        if (broken)
-            fprintf(stderr, "fastalloc_check_heap: %s\n", message);
-        REQUIRE(broken == 0);
-        fastalloc_stats stats;
-        REQUIRE(fastalloc_get_stats(&stats, sizeof stats) == 0);
+        const fastalloc_stats stats = stats_of_whole_heap();
         REQUIRE(stats.live_bytes == ledger_.live_bytes());
         REQUIRE(stats.live_bytes - stats.outside_bytes + stats.cached_bytes + stats.inbox_bytes <= stats.open_bytes);
         REQUIRE(stats.open_bytes <= stats.committed_bytes);
@@ -357,13 +363,7 @@ private:
 // What must hold when nobody has a block any more.
 void require_empty_heap()
 {
-    char message[256] = "";
-    const int broken = fastalloc_check_heap(message, sizeof message);
-    if (broken)
-        fprintf(stderr, "fastalloc_check_heap: %s\n", message);
-    REQUIRE(broken == 0);
-    fastalloc_stats stats;
-    REQUIRE(fastalloc_get_stats(&stats, sizeof stats) == 0);
+    const fastalloc_stats stats = stats_of_whole_heap();
     REQUIRE(stats.live_bytes == 0);
     REQUIRE(stats.outside_blocks == 0 && stats.outside_bytes == 0);
     REQUIRE(stats.attached_threads <= 1);

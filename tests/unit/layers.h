@@ -27,6 +27,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <latch>
 #include <pthread.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -229,9 +230,54 @@ inline void release_blocks(const std::vector<void *> &blocks)
 }
 
 template <typename Body>
+void assert_watched(Body body)
+{
+    assert_alone([&] {
+        use_settings("check=on");
+        body();
+        require_whole_heap();
+    });
+}
+
+inline bool is_watched()
+{
+    return thread_words.malloc_arena == &watched_arena && thread_words.free_arena == &watched_arena;
+}
+
+template <typename Body>
 void in_thread(Body body)
 {
     std::thread(body).join();
+}
+
+// A thread has 20 blocks of 1 KiB and ends. `release` frees some of them in another thread's outbox before; that thread
+// ends when the calling thread has taken their span over. Returns the blocks, with one of the caller's own in the span
+// behind them.
+template <typename Release>
+std::vector<void *> release_for_an_owner_that_ends(Release release)
+{
+    allocate_block(8);
+    std::vector<void *> blocks;
+    std::latch allocated(1), freed(1), adopted(1);
+    std::thread owner([&] {
+        blocks = allocate_blocks(20, kibibyte);
+        allocated.count_down();
+        freed.wait();
+    });
+    std::thread freer([&] {
+        allocated.wait();
+        release(blocks);
+        freed.count_down();
+        adopted.wait();
+    });
+    owner.join();
+    void *const mine = allocate_block(kibibyte);
+    require(record_of(mine) == record_of(blocks[0]) && record_of(mine)->owner.load() == thread_words.self);
+    require_whole_heap();
+    adopted.count_down();
+    freer.join();
+    blocks.push_back(mine);
+    return blocks;
 }
 
 inline Arena *owner_of(const void *block)

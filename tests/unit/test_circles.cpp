@@ -83,25 +83,7 @@ void a_circle_through_two_spans_ends(void **)
 void a_circle_that_is_sent_on_is_named_by_the_new_owner(void **)
 {
     assert_dies(too_many, [] {
-        allocate_block(8);
-        std::vector<void *> blocks;
-        std::latch allocated(1), freed(1), adopted(1);
-        std::thread owner([&] {
-            blocks = allocate_blocks(20, kib);
-            allocated.count_down();
-            freed.wait();
-        });
-        std::thread freer([&] {
-            allocated.wait();
-            release_in_a_circle(blocks); // into its outbox, for an owner that ends
-            freed.count_down();
-            adopted.wait();
-        });
-        owner.join();
-        void *const mine = allocate_block(kib); // takes the span over
-        require(record_of(mine) == record_of(blocks[0]));
-        adopted.count_down();
-        freer.join();
+        release_for_an_owner_that_ends([](const std::vector<void *> &blocks) { release_in_a_circle(blocks); });
         registry.tidy();
         thread_words.self->flush();
     });

@@ -116,31 +116,13 @@ void the_memory_of_a_sleeping_owner_is_sorted_in_by_who_frees_it(void **)
 void a_block_whose_span_has_a_new_owner_is_sent_on(void **)
 {
     assert_alone([] {
-        allocate_block(8);
-        std::vector<void *> blocks;
-        std::latch allocated(1), freed(1), adopted(1);
-        std::thread owner([&] {
-            blocks = allocate_blocks(20, kib);
-            allocated.count_down();
-            freed.wait();
+        const std::vector<void *> blocks = release_for_an_owner_that_ends([](const std::vector<void *> &all) {
+            release_block(all[0]);
+            release_block(all[1]);
         });
-        std::thread freer([&] {
-            allocated.wait();
-            release_block(blocks[0]); // into its outbox, for an owner that ends
-            release_block(blocks[1]);
-            freed.count_down();
-            adopted.wait();
-        });
-        owner.join();
-        void *const mine = allocate_block(kib); // takes the span over
-        require(owner_of(blocks[0]) == thread_words.self && record_of(mine) == record_of(blocks[0]));
-        require_whole_heap();
-        adopted.count_down();
-        freer.join();
         require_whole_heap();
         registry.tidy();
         require_whole_heap();
-        release_block(mine);
         release_blocks({blocks.begin() + 2, blocks.end()});
         thread_words.self->flush();
         require(handed_out_bytes() == 8);

@@ -22,21 +22,6 @@ namespace
 constexpr size_t kib = kibibyte;
 constexpr size_t mib = mebibyte;
 
-template <typename Body>
-void assert_watched(Body body)
-{
-    assert_alone([&] {
-        use_settings("check=on");
-        body();
-        require_whole_heap();
-    });
-}
-
-bool is_watched()
-{
-    return thread_words.malloc_arena == &watched_arena && thread_words.free_arena == &watched_arena;
-}
-
 // Of blocks in the window; others are known elsewhere.
 bool is_known(const void *block)
 {

@@ -20,21 +20,6 @@ namespace
 
 constexpr size_t kib = kibibyte;
 
-template <typename Body>
-void assert_watched(Body body)
-{
-    assert_alone([&] {
-        use_settings("check=on");
-        body();
-        require_whole_heap();
-    });
-}
-
-bool is_watched()
-{
-    return thread_words.malloc_arena == &watched_arena && thread_words.free_arena == &watched_arena;
-}
-
 // ---- the end of a thread -------------------------------------------------------------------------------------------
 
 char left_to_the_end[1]; // an address, for its value
