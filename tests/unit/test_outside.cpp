@@ -205,12 +205,15 @@ void a_block_that_cannot_grow_keeps_its_place_in_a_full_registry(void **)
         std::atomic<int> steps{0};
         std::atomic<bool> begin{false};
         std::atomic<bool> stop{false};
+        std::latch started(1); // sanitizers map memory for a thread that begins
         std::thread thread([&] {
+            started.count_down();
             while (!begin)
                 std::this_thread::yield();
             for (; !stop; ++steps)
                 require(outside.reallocate(asked_to_grow, size_t{1} << 40) == nullptr);
         });
+        started.wait();
         // Room for a block, but not for the next larger registry.
         void *const room = pages::map(pages::page_bytes(), 1);
         limit_growth(RLIMIT_AS, 0);
