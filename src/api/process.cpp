@@ -5,6 +5,7 @@
 #include "arena/allocate.h"
 #include "arena/foreign.h"
 #include "arena/registry.h"
+#include "os/topology.h"
 
 #include <dlfcn.h>
 #include <pthread.h>
@@ -33,6 +34,6 @@ __attribute__((constructor)) void fastalloc::fastalloc_process_starts()
     program_malloc_is_ours = ask_whose_malloc();
     // Registered early, so run last before a fork and first after it: other handlers may allocate.
     if (program_malloc_is_ours)
-        fastalloc_free(fastalloc_malloc(1)); // what is asked of the system once is asked now, before filters are laid
+        (void)topology::has_several_nodes(); // asked of the system once: before main, where a filter may be laid
     pthread_atfork([] { registry.fork_prepare(); }, [] { registry.fork_parent(); }, [] { registry.fork_child(); });
 }
