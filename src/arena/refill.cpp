@@ -21,8 +21,8 @@ void *block_at(const Span *span, uint32_t number)
 // A fresh list is never threaded further than over one page of this size, whatever the system's pages are.
 constexpr size_t fresh_page_bytes = 4096;
 
-// A free block that should lead to another leads nowhere, or where none can be. Nowhere: it has been freed once more, to
-// the bottom of a stack.
+// A free block that should lead to another leads nowhere, or where none can be. Nowhere: it has been freed once more,
+// to the bottom of a stack.
 [[noreturn]] void fatal_bad_next(const void *block, const void *next)
 {
     if (next == nullptr)

@@ -2,12 +2,12 @@
 //
 // Lock: a mutual exclusion that knows its holder.
 //
-// One word: 0 when free, else the holder's thread pointer, bit 0 set when somebody may sleep on it, a bit of its own when
-// it was taken with all others for one purpose. The thread pointer is the same in the child of a fork, so a lock taken
-// before fork belongs to the child's one thread after it. A thread that meets a lock it holds itself is a signal handler
-// that interrupted the holder: it must not wait, and is told `Outcome::interrupted`. So is everybody who meets a lock
-// whose holder a fork has left behind. While a thread passes through fork's handlers it holds every lock and is let
-// through: `Outcome::passed`, and unlocking is left to the fork handlers.
+// One word: 0 when free, else the holder's thread pointer, bit 0 set when somebody may sleep on it, a bit of its own
+// when it was taken with all others for one purpose. The thread pointer is the same in the child of a fork, so a lock
+// taken before fork belongs to the child's one thread after it. A thread that meets a lock it holds itself is a signal
+// handler that interrupted the holder: it must not wait, and is told `Outcome::interrupted`. So is everybody who meets
+// a lock whose holder a fork has left behind. While a thread passes through fork's handlers it holds every lock and is
+// let through: `Outcome::passed`, and unlocking is left to the fork handlers.
 //
 // Pairing: the exchange in unlock (release) with the compare-and-swap in lock and try_lock (acquire). Both
 // are sequentially consistent so that whoever fails to take a lock knows that the holder will see, after

@@ -3,9 +3,9 @@
 // Memory nodes of the machine as the kernel shows them to this process.
 //
 // Read once by one system call, before main; a machine with one node costs nothing after that. Nodes are numbers as the
-// kernel uses them: sparse, up to node_limit. Where the kernel refuses to tell (seccomp in a container, no NUMA support),
-// and with numa=off, there is one node, number 0. A node that has CPUs but no memory for us is served by the first node
-// that has. Tests inject a topology instead. Any thread.
+// kernel uses them: sparse, up to node_limit. Where the kernel refuses to tell (seccomp in a container, no NUMA
+// support), and with numa=off, there is one node, number 0. A node that has CPUs but no memory for us is served by the
+// first node that has. Tests inject a topology instead. Any thread.
 #pragma once
 
 #include <cstddef>
