@@ -18,9 +18,6 @@ void *block_at(const Span *span, uint32_t number)
     return reinterpret_cast<void *>(address_of(span) + number * class_bytes(span->size_class));
 }
 
-// A fresh list is never threaded further than over one page of this size, whatever the system's pages are.
-constexpr size_t fresh_page_bytes = 4096;
-
 // A free block that should lead to another leads nowhere, or where none can be. Nowhere: it has been freed once more,
 // to the bottom of a stack.
 [[noreturn]] void fatal_bad_next(const void *block, const void *next)
@@ -78,7 +75,7 @@ void Arena::take_listed(Span *span, uint32_t wanted, Chain *chain)
 void Arena::take_fresh(Span *span, uint32_t wanted, Chain *chain)
 {
     const auto bytes = static_cast<uint32_t>(class_bytes(span->size_class));
-    const uint32_t on_page = bytes < fresh_page_bytes ? static_cast<uint32_t>(fresh_page_bytes) / bytes : 1;
+    const uint32_t on_page = bytes < small_page_bytes ? static_cast<uint32_t>(small_page_bytes) / bytes : 1;
     const uint32_t number = span->next_fresh();
     const uint32_t end = number < span->start ? span->start : span->capacity; // of the blocks in a row
     const uint32_t left = end - number;

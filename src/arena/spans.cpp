@@ -5,19 +5,18 @@
 #include "arena/arena.h"
 
 #include "arena/registry.h"
+#include "base/index_list.h"
 
 namespace fastalloc
 {
 namespace
 {
 
-constexpr size_t page_bytes = 4096; // by which spans begin apart, whatever the system's pages are
-
 // The block a new span begins with: the first one on another page than in neighbouring slices.
 uint16_t first_block(SliceIndex slice, SizeClass size_class)
 {
-    constexpr unsigned pages = slice_bytes / page_bytes;
-    const size_t offset = slice * 7 % pages * page_bytes;
+    constexpr unsigned pages = slice_bytes / small_page_bytes;
+    const size_t offset = slice * 7 % pages * small_page_bytes;
     const size_t bytes = class_bytes(size_class);
     const size_t number = (offset + bytes - 1) / bytes;
     return number < shape_of(size_class).capacity ? static_cast<uint16_t>(number) : 0;
@@ -34,23 +33,14 @@ void Arena::list_span(Span *span)
 {
     BinBack &back = backs_[span->size_class];
     span->listed = true;
-    span->previous = no_slice;
-    span->next = back.partial_plus_one - 1;
-    if (span->next != no_slice)
-        span_at(span->next)->previous = slice_of(span);
-    back.partial_plus_one = slice_of(span) + 1;
+    enter_list(&back.partial_plus_one, slice_of(span), span_at);
 }
 
 void Arena::unlist_span(Span *span)
 {
     BinBack &back = backs_[span->size_class];
     span->listed = false;
-    if (span->previous != no_slice)
-        span_at(span->previous)->next = span->next;
-    else
-        back.partial_plus_one = span->next + 1;
-    if (span->next != no_slice)
-        span_at(span->next)->previous = span->previous;
+    leave_list(&back.partial_plus_one, slice_of(span), span_at);
 }
 
 // ---- spans come and go -------------------------------------------------------------------------------------

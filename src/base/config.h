@@ -60,6 +60,10 @@ constexpr size_t window_min_bytes = 4 * gibibyte;
 // Steps in which address space is made writable: from one chunk, doubling, to 32 chunks.
 constexpr unsigned commit_step_max_chunks = 32;
 
+// By which blocks are spread and threaded, whatever the system's pages are: spans begin on different ones, and a refill
+// links no more fresh blocks than begin on one.
+constexpr size_t small_page_bytes = 4 * kibibyte;
+
 constexpr size_t bin_bytes = 16; // a bin's hot part, of which an arena has an array
 
 // A bin's first limit: measured with churn and bulk, see src/README.md.

@@ -16,6 +16,7 @@
 #pragma once
 
 #include "base/config.h"
+#include "base/index_list.h"
 #include "os/topology.h"
 
 #include <cstdint>
@@ -41,7 +42,7 @@ constexpr unsigned page_kinds = 2;
 
 // A chunk by its number from the window's base.
 using ChunkIndex = uint32_t;
-constexpr ChunkIndex no_chunk = ~ChunkIndex{0};
+constexpr ChunkIndex no_chunk = no_index;
 
 struct Chunk
 {

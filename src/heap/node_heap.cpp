@@ -69,11 +69,7 @@ void NodeHeap::enter_bucket(ChunkIndex index)
     if (chunk->free_count == 0)
         return;
     Bucket &bucket = buckets_[chunk->bucket];
-    chunk->previous = no_chunk;
-    chunk->next = bucket.first_plus_one - 1; // no_chunk if the bucket is empty
-    if (chunk->next != no_chunk)
-        chunk_at(chunk->next)->previous = index;
-    bucket.first_plus_one = index + 1;
+    enter_list(&bucket.first_plus_one, index, chunk_at);
     filled_buckets_ |= uint32_t{1} << chunk->bucket;
 }
 
@@ -83,12 +79,7 @@ void NodeHeap::leave_bucket(ChunkIndex index)
     if (chunk->bucket == 0)
         return;
     Bucket &bucket = buckets_[chunk->bucket];
-    if (chunk->previous != no_chunk)
-        chunk_at(chunk->previous)->next = chunk->next;
-    else
-        bucket.first_plus_one = chunk->next + 1;
-    if (chunk->next != no_chunk)
-        chunk_at(chunk->next)->previous = chunk->previous;
+    leave_list(&bucket.first_plus_one, index, chunk_at);
     if (bucket.first_plus_one == 0)
         filled_buckets_ &= ~(uint32_t{1} << chunk->bucket);
     chunk->bucket = 0;

@@ -21,6 +21,7 @@
 // for large runs and free slices (owner null, "nobody") to the node heap's.
 #pragma once
 
+#include "base/index_list.h"
 #include "base/size_class.h"
 #include "base/word.h"
 
@@ -47,7 +48,7 @@ enum class SpanKind : uint8_t
 
 // A slice by its number from the window's base. 0 is a valid slice; `no_slice` is none.
 using SliceIndex = uint32_t;
-constexpr SliceIndex no_slice = ~SliceIndex{0};
+constexpr SliceIndex no_slice = no_index;
 
 // 2^32 / block size, rounded up: see Span::begins_block.
 constexpr uint32_t stride_of(SizeClass size_class)
