@@ -54,7 +54,8 @@ void a_fork_that_others_wait_for_ends(void **)
             void *const block = allocate_block(300);
             release_block(block);
             allocate_slow(20 * kib); // may fail
-#if !defined(__SANITIZE_THREAD__) // which allows no thread in the child of a process with threads
+// ThreadSanitizer allows no thread in the child of a process with threads.
+#if !defined(__SANITIZE_THREAD__)
             std::thread([] { require(allocate_slow(100) == nullptr && errno == ENOMEM); }).join();
 #endif
             require(!registry.lock_all());
