@@ -19,7 +19,7 @@ WITHOUT_CALLS = """
     __cxa_finalize __environ __errno_location __gmon_start__ __progname __register_atfork _ITM_deregisterTMCloneTable
     _ITM_registerTMCloneTable _ZSt15get_new_handlerv _ZSt17__throw_bad_allocv __libc_free __libc_realloc
     __stack_chk_fail
-    __stack_chk_guard dlsym environ getauxval memcmp memcpy memmove memset program_invocation_short_name
+    __stack_chk_guard bcmp dlsym environ getauxval memcmp memcpy memmove memset program_invocation_short_name
     pthread_key_create pthread_setspecific sigaddset sigemptyset sigismember strlen strncmp syscall
 """.split()
 
@@ -65,6 +65,7 @@ def main():
     faults = []
     for line in report.output_of([nm, "-D", "--undefined-only", library]).splitlines():
         name = line.split()[-1].partition("@")[0].removesuffix("64")
+        name = re.sub(r"^__(\w+)_chk$", r"\1", name)  # what _FORTIFY_SOURCE makes of it
         if name in CALLS:
             made.update(CALLS[name])
         elif name not in WITHOUT_CALLS:
