@@ -191,6 +191,7 @@ private:
     const char *verify_stack(const void *block, unsigned index, uint32_t count) const;
 
     // All require the lock.
+    uint32_t blocks_ready(SizeClass size_class) const;
     void gather(SizeClass size_class, uint32_t wanted, Chain *chain);
     void take_listed(Span *span, uint32_t wanted, Chain *chain);
     void take_fresh(Span *span, uint32_t wanted, Chain *chain);
@@ -214,6 +215,7 @@ private:
     bool flush_slot(OutboxSlot *slot);
 
     // arena/budget.cpp
+    void adjust_limit(unsigned index);
     void raise_limit(unsigned index);
     void lower_limit(unsigned index, uint32_t limit);
     void set_charged(uint64_t bytes);

@@ -147,6 +147,15 @@ void Arena::raise_limit(unsigned index)
     bin.room.store(bin.room.load() + more);
 }
 
+// For a bin that could use a higher limit.
+void Arena::adjust_limit(unsigned index)
+{
+    if (owes_lease())
+        lower_limit(index, bins[index].limit / 2);
+    else
+        raise_limit(index);
+}
+
 // Gives blocks above the new limit back to their spans and the charge back to budget or fund.
 void Arena::lower_limit(unsigned index, uint32_t limit)
 {

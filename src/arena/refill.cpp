@@ -95,6 +95,13 @@ void Arena::take_fresh(Span *span, uint32_t wanted, Chain *chain)
     span->handed_out = static_cast<uint16_t>(span->handed_out + take);
 }
 
+// Blocks in the list of the span that gather() looks at first.
+uint32_t Arena::blocks_ready(SizeClass size_class) const
+{
+    const uint32_t partial_plus_one = backs_[size_class].partial_plus_one;
+    return partial_plus_one != 0 ? span_at(partial_plus_one - 1)->free_list_length() : 0;
+}
+
 // A chain of up to `wanted` blocks: all that own spans have, before a span is adopted or a new one begun. If it
 // comes out as one block, that block's link is not written; of a medium class it is always one.
 void Arena::gather(SizeClass size_class, uint32_t wanted, Chain *chain)
@@ -141,8 +148,10 @@ Allocation Arena::refill(SizeClass size_class)
     Bin &bin = bins[size_class];
     if (inbox_.load(std::memory_order_relaxed) != nullptr)
         drain_locked();
-    if (bin.limit == 0 && is_small(size_class))
-        raise_limit(size_class);
+    // The first limit; later where more lies ready than the bin may hold, as when other threads free what this one
+    // allocates.
+    if (is_small(size_class) && blocks_ready(size_class) >= bin.limit)
+        adjust_limit(size_class);
     Chain chain;
     gather(size_class, bin.limit > 1 ? bin.limit : 1, &chain);
     ++refills_;
@@ -310,10 +319,7 @@ void Arena::overflow(Span *record, void *block)
     const unsigned index = record->size_class;
     Bin &bin = bins[index];
     ++overflows_;
-    if (owes_lease())
-        lower_limit(index, bin.limit / 2);
-    else
-        raise_limit(index);
+    adjust_limit(index);
     if (bin.room.load() == 0)
     {
         return_spare(index);

@@ -225,6 +225,27 @@ void a_bin_that_overflows_gets_more_room(void **)
     });
 }
 
+// What comes home by the inbox never overflows.
+void a_bin_whose_blocks_others_free_gets_more_room(void **)
+{
+    for (const size_t size : {size_t{64}, 4 * kib})
+        assert_alone([size] {
+            const size_t count = 512 * kib / size;
+            std::vector<void *> blocks = allocate_blocks(count, size);
+            for (unsigned round = 0; round < 20; round++)
+            {
+                in_thread([&] { release_blocks(blocks); });
+                blocks = allocate_blocks(count, size);
+            }
+            const uint64_t refills = figures_of(thread_words.self).refills;
+            in_thread([&] { release_blocks(blocks); });
+            blocks = allocate_blocks(count, size);
+            require(figures_of(thread_words.self).refills - refills <= count / 8);
+            release_blocks(blocks);
+            require_whole_heap();
+        });
+}
+
 void a_bin_nobody_uses_gives_its_lease_back(void **)
 {
     assert_alone([] {
@@ -297,6 +318,7 @@ int main()
         cmocka_unit_test(the_least_budget_there_is_keeps_nothing),
         cmocka_unit_test(sleeping_threads_keep_no_more_than_their_budgets_and_one_fund),
         cmocka_unit_test(a_bin_that_overflows_gets_more_room),
+        cmocka_unit_test(a_bin_whose_blocks_others_free_gets_more_room),
         cmocka_unit_test(a_bin_nobody_uses_gives_its_lease_back),
         cmocka_unit_test(a_fund_that_shrinks_with_live_memory_is_paid_back),
         cmocka_unit_test(a_flush_gives_everything_back),

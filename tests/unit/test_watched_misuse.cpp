@@ -253,7 +253,7 @@ void a_freed_block_that_was_written_to_ends_with_a_line_wherever_it_lies(void **
             release_blocks({blocks.begin() + 1, blocks.end()});
             thread_words.self->flush();
             memset(blocks[written], 0x41, 8);
-            allocate_blocks(900, 64);
+            allocate_blocks(1000, 64);
         });
     assert_dies("a freed block was written to", [] { // in a bin that has to give blocks back
         use_settings("check=on");
