@@ -102,7 +102,7 @@ public:
     // lock of an arena nobody is attached to.
     void flush();
 
-    // At the end of a thread: as flush(), but bins that need no lease may stay filled for the next thread.
+    // At the end of a thread: as flush(), but bins may stay filled for the next thread, as far as they need no lease.
     enum class Bins
     {
         emptied,

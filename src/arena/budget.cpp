@@ -224,11 +224,14 @@ Arena::Bins Arena::hand_over(Bins wanted)
     ArenaGuard guard(this);
     if (!guard)
         return Bins::kept;
-    if (wanted == Bins::emptied || holds_lease())
+    if (wanted == Bins::emptied)
     {
         flush_locked();
         return Bins::emptied;
     }
+    while (holds_lease()) // every bin gives up half of what it may hold
+        for (unsigned index = 0; index < class_count; ++index)
+            lower_limit(index, bins[index].limit / 2);
     for (OutboxSlot &slot : outbox_)
         flush_slot(&slot);
     return Bins::kept;
