@@ -43,6 +43,7 @@ int find_slices(uint32_t free, unsigned count, unsigned alignment)
 } // namespace
 
 constinit NodeHeap node_heaps[node_limit];
+constinit std::atomic<uint64_t> used_node_words{0};
 constinit std::atomic<uint64_t> used_nodes[node_words] = {};
 
 NodeHeap &node_heap(Node node)
@@ -52,6 +53,7 @@ NodeHeap &node_heap(Node node)
     if (FASTALLOC_UNLIKELY(!(used_nodes[node / 64].load(std::memory_order_relaxed) & bit)))
     {
         heap.set_node(node);
+        used_node_words.fetch_or(uint64_t{1} << (node / 64), std::memory_order_relaxed);
         used_nodes[node / 64].fetch_or(bit, std::memory_order_relaxed);
     }
     return heap;

@@ -152,16 +152,20 @@ void for_each_node_heap(Each each);
 // The heap that has the region of a slice.
 NodeHeap &node_heap_of(SliceIndex slice);
 
+// A bit per word of used_nodes, and one per heap; set by node_heap(), relaxed: a heap not listed yet was never locked.
 constexpr unsigned node_words = node_limit / 64;
-extern std::atomic<uint64_t>
-    used_nodes[node_words]; // set by node_heap(), relaxed: a heap not listed yet was never locked
+extern std::atomic<uint64_t> used_node_words;
+extern std::atomic<uint64_t> used_nodes[node_words];
 
 template <typename Each>
 void for_each_node_heap(Each each)
 {
-    for (unsigned word = 0; word < node_words; ++word)
+    for (uint64_t words = used_node_words.load(std::memory_order_relaxed); words != 0; words &= words - 1)
+    {
+        const int word = lowest_bit(words);
         for (uint64_t nodes = used_nodes[word].load(std::memory_order_relaxed); nodes != 0; nodes &= nodes - 1)
-            each(node_heap(static_cast<Node>(word * 64 + static_cast<unsigned>(lowest_bit(nodes)))));
+            each(node_heaps[word * 64 + lowest_bit(nodes)]);
+    }
 }
 
 } // namespace fastalloc
