@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 //
-// Size classes: 8, then multiples of 16 up to 128, then four per doubling up to 256 KiB, but eight from 4 to 8 KiB,
-// where programs ask for a page and a little (a header on a database page) and 1/4 is a lot.
+// Size classes: 8, then multiples of 16 up to 128, then four per doubling up to 256 KiB, and from 1 to 8 KiB a fifth, 1/8
+// above the power of two: programs ask for that and a little (a header on a database page), where 1/4 is a lot.
 //
-//   class   0    1 .. 8         9 .. 28                 29 .. 36            37 .. 40        41 .. 56
-//   bytes   8   16 .. 128    160, 192, 224, 256 .. 4 K   4.5 K, 5 K .. 8 K   10 K .. 16 K   20 K, 24 K .. 256 K
-//           '---------------- small: a span is one slice -------------------------'        '- medium: a few -'
+//   class   0    1 .. 8         9 .. 20               21 .. 35                           36 .. 39        40 .. 55
+//   bytes   8   16 .. 128    160, 192 .. 1 K   1152, 1280, 1536, 1792, 2 K .. 8 K   10 K .. 16 K   20 K .. 256 K
+//           '---------------- small: a span is one slice -----------------------------------'     '- medium: a few -'
 //
 // A request gets the smallest class that holds it: less than 1/4 of it is waste, 1/8 on average.
 // Every class from 16 bytes on is a multiple of 16, and spans begin at slices, so blocks are aligned to
@@ -22,7 +22,7 @@ namespace fastalloc
 
 using SizeClass = uint8_t;
 
-constexpr unsigned small_class_count = 41;
+constexpr unsigned small_class_count = 40;
 constexpr unsigned medium_class_count = 16;
 constexpr unsigned class_count = small_class_count + medium_class_count;
 constexpr SizeClass no_class = 255;
@@ -41,16 +41,32 @@ struct ClassShape
 namespace detail
 {
 
+// Of classes above a power of two, four per doubling: 1 1/4, 1 1/2, 1 3/4 and 2 times that and so on.
+constexpr uint32_t quarters_above(uint32_t power, unsigned number)
+{
+    const unsigned doubling = number / 4;
+    return (power << doubling) + (number % 4 + 1) * (power / 4 << doubling);
+}
+
+// The same with one more per doubling, 1 1/8 times.
+constexpr uint32_t eighth_and_quarters_above(uint32_t power, unsigned number)
+{
+    const unsigned doubling = number / 5;
+    const unsigned eighths = number % 5 == 0 ? 1 : number % 5 * 2;
+    return (power << doubling) + eighths * (power / 8 << doubling);
+}
+
 constexpr uint32_t bytes_of_class(unsigned index)
 {
     if (index == 0)
         return 8;
     if (index <= 8)
         return index * 16;
-    if (index > 28 && index <= 36)
-        return 4096 + (index - 28) * 512;
-    const unsigned quarter = index <= 28 ? index - 9 : index - 13; // of a doubling, from 128 on
-    return (128u << (quarter / 4)) + (quarter % 4 + 1) * (32u << (quarter / 4));
+    if (index <= 20)
+        return quarters_above(128, index - 9);
+    if (index <= 35)
+        return eighth_and_quarters_above(1024, index - 21);
+    return quarters_above(8192, index - 36);
 }
 
 // The fewest slices of which at most 1/8 stays unused behind the last block.

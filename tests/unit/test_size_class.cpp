@@ -66,6 +66,14 @@ void above_128_bytes_a_class_wastes_at_most_a_quarter(void **)
     }
 }
 
+// Pages and rows with a header.
+void a_power_of_two_from_1_kib_and_a_little_wastes_at_most_an_eighth(void **)
+{
+    for (size_t power = 1024; power <= 4096; power *= 2)
+        for (size_t header = 1; header <= power / 8; header++)
+            assert_int_equal(class_bytes(class_of(power + header)), power + power / 8);
+}
+
 void a_span_wastes_at_most_an_eighth_behind_its_last_block(void **)
 {
     for (SizeClass size_class = 0; size_class < class_count; size_class++)
@@ -150,6 +158,7 @@ int main()
         cmocka_unit_test(small_and_medium_meet_at_small_max),
         cmocka_unit_test(the_fast_paths_table_says_the_same_as_the_formula),
         cmocka_unit_test(above_128_bytes_a_class_wastes_at_most_a_quarter),
+        cmocka_unit_test(a_power_of_two_from_1_kib_and_a_little_wastes_at_most_an_eighth),
         cmocka_unit_test(a_span_wastes_at_most_an_eighth_behind_its_last_block),
         cmocka_unit_test(a_span_has_no_more_slices_than_that_takes),
         cmocka_unit_test(every_class_from_16_bytes_on_keeps_16_byte_alignment),
