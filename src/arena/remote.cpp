@@ -47,8 +47,7 @@ bool Arena::flush_slot(OutboxSlot *slot)
 void Arena::release_remote(Arena *owner, Span *record, void *block)
 {
     const auto bytes = static_cast<uint32_t>(class_bytes(record->size_class));
-    const bool begins = is_small(record->size_class) ? record->begins_block(block) : block_begins(record, block);
-    if (FASTALLOC_UNLIKELY(!begins))
+    if (FASTALLOC_UNLIKELY(!block_begins(record, block)))
         fatal_inside("free", block, bytes);
     if (bytes >= outbox_bytes)
         return owner->push_inbox(block, block, bytes);

@@ -184,6 +184,18 @@ void a_block_freed_twice_by_another_thread_dies(void **)
     });
 }
 
+// As long as less than a block is left there, a stride alone would take it for one.
+void what_is_left_behind_the_last_block_is_refused(void **)
+{
+    assert_dies("points into a 48-byte block", [] {
+        void *const block = allocate_block(48);
+        const Span *const span = record_of(block);
+        const uintptr_t behind = address_of(span) + span->capacity * class_bytes(span->size_class);
+        require(behind < address_of(span) + slice_bytes && span->begins_block(reinterpret_cast<void *>(behind)));
+        in_thread([behind] { release_block(reinterpret_cast<void *>(behind)); });
+    });
+}
+
 } // namespace
 
 int main()
@@ -196,6 +208,7 @@ int main()
         cmocka_unit_test(a_block_whose_span_has_a_new_owner_is_sent_on),
         cmocka_unit_test(blocks_that_go_round_in_a_ring_stay_whole),
         cmocka_unit_test(a_block_freed_twice_by_another_thread_dies),
+        cmocka_unit_test(what_is_left_behind_the_last_block_is_refused),
     };
     return cmocka_run_group_tests_name("remote", tests, nullptr, nullptr);
 }
