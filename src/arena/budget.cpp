@@ -147,7 +147,7 @@ void Arena::raise_limit(unsigned index)
     bin.room.store(bin.room.load() + more);
 }
 
-// For a bin that could use a higher limit.
+// For a bin that could use a higher limit: it gets one, or gives up half of its own if the arena owes what it leased.
 void Arena::adjust_limit(unsigned index)
 {
     if (owes_lease())

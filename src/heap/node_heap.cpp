@@ -50,11 +50,11 @@ NodeHeap &node_heap(Node node)
 {
     NodeHeap &heap = node_heaps[node];
     const uint64_t bit = uint64_t{1} << (node % 64);
-    if (FASTALLOC_UNLIKELY(!(used_nodes[node / 64].load(std::memory_order_relaxed) & bit)))
+    if (FASTALLOC_UNLIKELY(!(used_nodes[node / 64].load(std::memory_order_acquire) & bit)))
     {
         heap.set_node(node);
         used_node_words.fetch_or(uint64_t{1} << (node / 64), std::memory_order_relaxed);
-        used_nodes[node / 64].fetch_or(bit, std::memory_order_relaxed);
+        used_nodes[node / 64].fetch_or(bit, std::memory_order_release);
     }
     return heap;
 }

@@ -152,7 +152,9 @@ void for_each_node_heap(Each each);
 // The heap that has the region of a slice.
 NodeHeap &node_heap_of(SliceIndex slice);
 
-// A bit per word of used_nodes, and one per heap; set by node_heap(), relaxed: a heap not listed yet was never locked.
+// A bit per word of used_nodes, and one per heap. node_heap() sets them in this order and adds the second by a release:
+// who gets a heap by its acquire of that bit, and whoever hears from him, sees both. So a heap not listed was never
+// locked.
 constexpr unsigned node_words = node_limit / 64;
 extern std::atomic<uint64_t> used_node_words;
 extern std::atomic<uint64_t> used_nodes[node_words];

@@ -8,9 +8,8 @@
 #pragma once
 
 #include <cstddef>
-#include <cstdlib>
 #include <cstring>
-#include <fcntl.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 namespace fastalloc_test
@@ -52,9 +51,7 @@ template <typename Run>
 Captured capture(Run run)
 {
     Captured captured = {};
-    char name[] = "/tmp/fastalloc-test-XXXXXX";
-    const int file = mkstemp(name);
-    unlink(name);
+    const int file = memfd_create("stderr", 0);
     with_standard_error(file, run);
     const ssize_t count = pread(file, captured.text, sizeof(captured.text) - 1, 0);
     captured.length = count > 0 ? static_cast<size_t>(count) : 0;
