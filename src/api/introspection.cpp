@@ -65,6 +65,8 @@ constexpr Figure figures[] = {
     {"refills", &fastalloc_stats::refills},
     {"overflows", &fastalloc_stats::overflows},
     {"remote_batches", &fastalloc_stats::remote_batches},
+    {"lock_waits", &fastalloc_stats::lock_waits},
+    {"shared_writes", &fastalloc_stats::shared_writes},
 };
 static_assert(sizeof figures / sizeof figures[0] == sizeof(fastalloc_stats) / sizeof(uint64_t),
               "every figure is named");

@@ -213,6 +213,7 @@ private:
     void flush_locked();
     void recover_locked();
     bool flush_slot(OutboxSlot *slot);
+    void hand_to(Arena *owner, void *first, void *last, uint32_t bytes);
 
     // arena/budget.cpp
     void adjust_limit(unsigned index);

@@ -39,8 +39,7 @@ bool Arena::flush_slot(OutboxSlot *slot)
     outbox_total_.store(outbox_total_.load(std::memory_order_relaxed) - bytes, std::memory_order_relaxed);
     *slot = {};
     std::atomic_signal_fence(std::memory_order_release);
-    remote_batches_.store(remote_batches_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
-    owner->push_inbox(first, last, bytes);
+    hand_to(owner, first, last, bytes);
     return true;
 }
 
@@ -50,7 +49,7 @@ void Arena::release_remote(Arena *owner, Span *record, void *block)
     if (FASTALLOC_UNLIKELY(!block_begins(record, block)))
         fatal_inside("free", block, bytes);
     if (bytes >= outbox_bytes)
-        return owner->push_inbox(block, block, bytes);
+        return hand_to(owner, block, block, bytes);
     OutboxSlot *const slot = &outbox_[slot_of(owner)];
     if (slot->owner != owner)
     {
@@ -69,6 +68,12 @@ void Arena::release_remote(Arena *owner, Span *record, void *block)
     outbox_total_.store(total, std::memory_order_relaxed);
     if (total > outbox_bytes)
         flush_slot(slot);
+}
+
+void Arena::hand_to(Arena *owner, void *first, void *last, uint32_t bytes)
+{
+    remote_batches_.store(remote_batches_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+    owner->push_inbox(first, last, bytes);
 }
 
 void Arena::push_inbox(void *first, void *last, uint32_t bytes)

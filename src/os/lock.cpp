@@ -16,6 +16,9 @@ namespace
 // thread while it holds every lock; another thread never finds its own identity here.
 constinit std::atomic<uintptr_t> forking_thread{0};
 
+// A figure: it orders nothing.
+constinit std::atomic<uint64_t> wait_count{0};
+
 // Rounds of looking before sleeping: holders keep a lock for well below a microsecond.
 constexpr int spins = 100;
 
@@ -42,7 +45,7 @@ Lock::Outcome Lock::try_lock()
     const uintptr_t self = thread_identity();
     uintptr_t expected = 0;
     if (word_.compare_exchange_strong(expected, self))
-        return Outcome::taken;
+        return taken();
     if (expected == given_up)
         return Outcome::interrupted;
     if ((expected & ~marks) == self)
@@ -58,6 +61,8 @@ Lock::Outcome Lock::lock_slow()
         const Outcome outcome = try_lock();
         if (outcome != Outcome::busy)
             return outcome;
+        if (spin == 0)
+            wait_count.fetch_add(1, std::memory_order_relaxed);
         pause_cpu();
     }
     const int saved_errno = errno;
@@ -77,7 +82,12 @@ Lock::Outcome Lock::lock_slow()
                 nullptr, 0);
     }
     errno = saved_errno;
-    return Outcome::taken;
+    return taken();
+}
+
+uint64_t Lock::waits()
+{
+    return wait_count.load(std::memory_order_relaxed);
 }
 
 void Lock::wake_one()

@@ -50,7 +50,7 @@ public:
     {
         uintptr_t expected = 0;
         if (FASTALLOC_LIKELY(word_.compare_exchange_strong(expected, thread_identity())))
-            return Outcome::taken;
+            return taken();
         return lock_slow();
     }
 
@@ -66,6 +66,15 @@ public:
     {
         return (word_.load(std::memory_order_relaxed) & ~marks) == thread_identity();
     }
+
+    // How often it was taken. Requires: held.
+    uint64_t times_taken() const
+    {
+        return times_taken_;
+    }
+
+    // How often any lock was found held by another thread that was then waited for.
+    static uint64_t waits();
 
     // Why all locks are taken at once. A handler may fork while the call it interrupted stands with all locks taken.
     enum class Purpose : uintptr_t
@@ -101,10 +110,17 @@ private:
     static constexpr uintptr_t marks = 7;
     static constexpr uintptr_t given_up = 8; // the holder's place; no identity
 
+    FASTALLOC_INLINE Outcome taken()
+    {
+        ++times_taken_;
+        return Outcome::taken;
+    }
+
     FASTALLOC_SLOW Outcome lock_slow();
     FASTALLOC_SLOW void wake_one();
 
     std::atomic<uintptr_t> word_{0};
+    uint64_t times_taken_ = 0; // by the holder only
 };
 
 // Holds a lock for a scope. Test it: it is false where the lock was not obtained.

@@ -14,6 +14,7 @@ bool gather_statistics(fastalloc_stats *stats)
     if (!registry.lock_all())
         return false;
     int64_t handed_out = 0;
+    uint64_t locks_taken = registry.lock.times_taken() + window.lock.times_taken() + outside.lock.times_taken();
     for (Arena *arena = registry.first(); arena != nullptr; arena = arena->next_arena.load(std::memory_order_acquire))
     {
         const Arena::Figures figures = arena->figures();
@@ -27,6 +28,7 @@ bool gather_statistics(fastalloc_stats *stats)
     for_each_node_heap([&](const NodeHeap &heap) {
         const NodeHeap::Figures figures = heap.figures();
         handed_out += static_cast<int64_t>(heap.handed_out.load(std::memory_order_relaxed));
+        locks_taken += heap.lock.times_taken();
         stats->open_bytes += figures.open_bytes;
         stats->huge_chunks += figures.huge_chunks;
         stats->slack_bytes += figures.slack_bytes;
@@ -44,6 +46,9 @@ bool gather_statistics(fastalloc_stats *stats)
     stats->lease_bytes = fund.leased();
     const auto kept = static_cast<int64_t>(stats->cached_bytes + stats->inbox_bytes);
     stats->live_bytes = (handed_out > kept ? static_cast<uint64_t>(handed_out - kept) : 0) + stats->outside_bytes;
+    stats->lock_waits = Lock::waits();
+    // A lock is written when it is taken and when it is let go; an inbox gets a batch and its bytes.
+    stats->shared_writes = 2 * (locks_taken + stats->remote_batches);
     registry.unlock_all();
     return true;
 }

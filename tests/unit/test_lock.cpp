@@ -66,6 +66,28 @@ void a_guard_holds_for_its_scope(void **)
     assert_false(lock.held_by_me());
 }
 
+void what_was_taken_and_waited_for_is_counted(void **)
+{
+    Lock lock;
+    const uint64_t waits = Lock::waits();
+    {
+        const Guard guard(lock);
+    }
+    {
+        const Guard guard(lock, Guard::Try{});
+    }
+    assert_int_equal(Lock::waits(), waits);
+    assert_true(lock.lock() == Outcome::taken);
+    assert_int_equal(lock.times_taken(), 3);
+    std::thread waiter([&] { const Guard guard(lock); });
+    while (Lock::waits() == waits)
+        wait_milliseconds(1);
+    lock.unlock();
+    waiter.join();
+    assert_int_equal(Lock::waits(), waits + 1);
+    assert_int_equal(lock.times_taken(), 4);
+}
+
 // Not atomic: only the lock keeps the additions apart.
 void additions_under_the_lock_are_not_lost(void **)
 {
@@ -276,6 +298,7 @@ int main()
     const CMUnitTest tests[] = {
         cmocka_unit_test(a_lock_has_one_holder),
         cmocka_unit_test(a_guard_holds_for_its_scope),
+        cmocka_unit_test(what_was_taken_and_waited_for_is_counted),
         cmocka_unit_test(additions_under_the_lock_are_not_lost),
         cmocka_unit_test(all_that_sleep_on_a_lock_are_woken_one_after_the_other),
         cmocka_unit_test(a_thread_that_meets_its_own_lock_is_not_left_waiting),

@@ -52,6 +52,18 @@ void a_thread_holds_back_at_most_4_kib(void **)
     });
 }
 
+void a_block_too_large_to_be_held_back_is_a_batch(void **)
+{
+    assert_alone([] {
+        const std::vector<void *> blocks = allocate_blocks(10, outbox_bytes);
+        in_thread([&] {
+            for (void *block : blocks)
+                release_block(block);
+            require(figures_of(thread_words.self).remote_batches == 10);
+        });
+    });
+}
+
 void blocks_for_many_owners_are_held_back_apart(void **)
 {
     assert_alone([] {
@@ -203,6 +215,7 @@ int main()
     const CMUnitTest tests[] = {
         cmocka_unit_test(a_block_freed_by_another_thread_comes_back_to_its_owner),
         cmocka_unit_test(a_thread_holds_back_at_most_4_kib),
+        cmocka_unit_test(a_block_too_large_to_be_held_back_is_a_batch),
         cmocka_unit_test(blocks_for_many_owners_are_held_back_apart),
         cmocka_unit_test(the_memory_of_a_sleeping_owner_is_sorted_in_by_who_frees_it),
         cmocka_unit_test(a_block_whose_span_has_a_new_owner_is_sent_on),
