@@ -11,6 +11,8 @@
 #ifndef BENCH_H
 #define BENCH_H
 
+#include "contention.h"
+
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -204,7 +206,31 @@ static inline void bench_parse(int argc, char **argv, struct bench_option *optio
     }
 }
 
+// ---- the timed part ----
+
+static struct contention bench_at_start;
+static struct contention bench_contention; // of all timed parts since the last report
+
+// What the allocator tells is read outside the time.
+static inline struct bench_time bench_start(void)
+{
+    bench_at_start = contention_now();
+    return bench_now();
+}
+
+static inline struct bench_time bench_stop(struct bench_time start)
+{
+    const struct bench_time elapsed = bench_since(start);
+    const struct contention now = contention_now();
+    bench_contention.is_told = now.is_told;
+    bench_contention.lock_waits += now.lock_waits - bench_at_start.lock_waits;
+    bench_contention.shared_writes += now.shared_writes - bench_at_start.shared_writes;
+    return elapsed;
+}
+
 // ---- report ----
+
+static char bench_told[2048]; // what bench_tell was given, for bench_report
 
 // A line of /proc/self/status in KiB, such as "VmRSS:" (resident now) or "VmHWM:" (the most so far).
 static inline uint64_t bench_status_kib(const char *key)
@@ -220,7 +246,22 @@ static inline uint64_t bench_status_kib(const char *key)
     return line == NULL ? 0 : strtoull(line + strlen(key), NULL, 10);
 }
 
-// The one line of a program. malloc_from is the file malloc really came from: the proof that a preload took effect.
+// A further word of the report: NAME=value, or NAME_PART=value where there is a part.
+static inline void bench_tell_part(const char *name, const char *part, double value)
+{
+    const size_t used = strlen(bench_told);
+    const size_t room = sizeof bench_told - used;
+    const int length = snprintf(bench_told + used, room, " %s%s%s=%.6g", name, *part == 0 ? "" : "_", part, value);
+    if (length < 0 || (size_t)length >= room)
+        bench_fail("too much to tell: %s", name);
+}
+
+static inline void bench_tell(const char *name, double value)
+{
+    bench_tell_part(name, "", value);
+}
+
+// A line of what was measured; most programs print one. malloc_from is the file malloc really came from: the proof that a preload took effect.
 // `rss_kib` is taken here: call it while the workload's live blocks are still there.
 static inline void bench_report(const char *program, const struct bench_option *options, size_t count,
                                 uint64_t operations, struct bench_time elapsed)
@@ -236,9 +277,15 @@ static inline void bench_report(const char *program, const struct bench_option *
             printf(" %s=%s", options[o].name, options[o].words[options[o].value]);
         else
             printf(" %s=%" PRIu64, options[o].name, options[o].value);
-    printf(" timed=%" PRIu64 " ns_per_op=%.4f cpu_ns_per_op=%.4f rss_kib=%" PRIu64 " malloc_from=%s\n", operations,
-           (double)elapsed.wall_ns / (double)operations, (double)elapsed.cpu_ns / (double)operations, rss_kib,
-           origin.dli_fname);
+    printf(" timed=%" PRIu64 " ns_per_op=%.4f cpu_ns_per_op=%.4f rss_kib=%" PRIu64, operations,
+           (double)elapsed.wall_ns / (double)operations, (double)elapsed.cpu_ns / (double)operations, rss_kib);
+    if (bench_contention.is_told)
+        printf(" lock_waits_per_1000=%.4f shared_writes_per_1000=%.4f",
+               1000.0 * (double)bench_contention.lock_waits / (double)operations,
+               1000.0 * (double)bench_contention.shared_writes / (double)operations);
+    printf("%s malloc_from=%s\n", bench_told, origin.dli_fname);
+    bench_contention = (struct contention){0};
+    bench_told[0] = 0;
 }
 
 #endif

@@ -75,8 +75,8 @@ int main(int argc, char **argv)
         bench_touch(slots[i], bench_smaller(size, options[TOUCH].value));
     }
     replace(live, slots, live, &state);
-    const struct bench_time start = bench_now();
+    const struct bench_time start = bench_start();
     replace(steps, slots, live, &state);
-    bench_report("churn", options, OPTIONS, steps, bench_since(start));
+    bench_report("churn", options, OPTIONS, steps, bench_stop(start));
     return 0;
 }

@@ -117,8 +117,8 @@ int main(int argc, char **argv)
     }
 
     run(lines, 1);
-    const struct bench_time start = bench_now();
+    const struct bench_time start = bench_start();
     run(lines, generations);
-    bench_report("larson", options, OPTIONS, threads * generations * options[REPLACEMENTS].value, bench_since(start));
+    bench_report("larson", options, OPTIONS, threads * generations * options[REPLACEMENTS].value, bench_stop(start));
     return 0;
 }

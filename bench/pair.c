@@ -40,8 +40,8 @@ int main(int argc, char **argv)
     const uint64_t pairs = options[OPERATIONS].value;
 
     allocate_and_release(pairs / 10, size, touch);
-    const struct bench_time start = bench_now();
+    const struct bench_time start = bench_start();
     allocate_and_release(pairs, size, touch);
-    bench_report("pair", options, OPTIONS, pairs, bench_since(start));
+    bench_report("pair", options, OPTIONS, pairs, bench_stop(start));
     return 0;
 }

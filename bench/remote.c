@@ -11,9 +11,8 @@
 // also ends where there is one processor.
 #define _GNU_SOURCE
 #include "bench.h"
+#include "crew.h"
 
-#include <pthread.h>
-#include <sched.h>
 #include <stdalign.h>
 #include <stdatomic.h>
 
@@ -95,27 +94,11 @@ static void produce(uint64_t first, uint64_t count, size_t size)
         wait_a_turn(&turns);
 }
 
-// Binds the calling thread to the `which`th processor it may use; does nothing where there are fewer.
-static void bind_to_processor(size_t which)
-{
-    cpu_set_t allowed;
-    if (sched_getaffinity(0, sizeof allowed, &allowed) != 0 || (size_t)CPU_COUNT(&allowed) <= which)
-        return;
-    size_t processor = 0;
-    for (size_t seen = 0;; ++processor)
-        if (CPU_ISSET(processor, &allowed) && seen++ == which)
-            break;
-    cpu_set_t one;
-    CPU_ZERO(&one);
-    CPU_SET(processor, &one);
-    sched_setaffinity(0, sizeof one, &one);
-}
-
 // Frees until it takes out NULL.
 static void *consume(void *unused)
 {
     (void)unused;
-    bind_to_processor(1);
+    crew_bind(1);
     atomic_store_explicit(&consumer_is_bound, 1, memory_order_release);
     for (uint64_t tail = 0;; ++tail)
     {
@@ -152,11 +135,11 @@ int main(int argc, char **argv)
         bench_fail("pthread_create failed");
     while (!atomic_load_explicit(&consumer_is_bound, memory_order_acquire))
         sched_yield();
-    bind_to_processor(0);
+    crew_bind(0);
     produce(0, warm_up, size);
-    const struct bench_time start = bench_now();
+    const struct bench_time start = bench_start();
     produce(warm_up, blocks, size);
-    const struct bench_time elapsed = bench_since(start);
+    const struct bench_time elapsed = bench_stop(start);
     put(NULL);
     show_all();
     pthread_join(consumer, NULL);

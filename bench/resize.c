@@ -89,8 +89,8 @@ int main(int argc, char **argv)
     const uint64_t repetitions = options[REPETITIONS].value;
 
     run(repetitions / 10 + 1, limit);
-    const struct bench_time start = bench_now();
+    const struct bench_time start = bench_start();
     const uint64_t calls = run(repetitions, limit);
-    bench_report("resize", options, OPTIONS, calls, bench_since(start));
+    bench_report("resize", options, OPTIONS, calls, bench_stop(start));
     return 0;
 }

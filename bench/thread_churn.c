@@ -90,8 +90,8 @@ int main(int argc, char **argv)
         places[t].state = BENCH_SEED + t;
 
     run(rounds / 10 + 1, places, threads, together);
-    const struct bench_time start = bench_now();
+    const struct bench_time start = bench_start();
     run(rounds, places, threads, together);
-    bench_report("thread_churn", options, OPTIONS, rounds * together, bench_since(start));
+    bench_report("thread_churn", options, OPTIONS, rounds * together, bench_stop(start));
     return 0;
 }
