@@ -4,9 +4,9 @@
 //
 // Each program is one workload. It calls malloc, free and realloc through the dynamic linker and links no allocator,
 // so one and the same binary measures whatever LD_PRELOAD names, and glibc without it. A program takes its options
-// as name=value, does an untimed warm-up, times one loop and prints one line of key=value words.
+// as name=value, does an untimed warm-up unless its head says otherwise, times one loop and prints one line of key=value words.
 //
-// Everything is static inline and owned by nobody; only bench_report and bench_parse use stdio. The programs' own
+// Everything is static inline and owned by nobody; stdio is used only before and after the time. The programs' own
 // arrays come from bench_array (mmap), so that the allocator under test serves the workload and nothing else.
 #ifndef BENCH_H
 #define BENCH_H
@@ -23,6 +23,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -117,9 +118,12 @@ static inline void bench_touch(void *block, size_t bytes)
     bench_escape(block);
 }
 
+static size_t bench_own_bytes; // of all arrays there were; atomic and relaxed, a figure
+
 // An array of `count` zeroed elements outside the allocator under test.
 static inline void *bench_array(size_t count, size_t element_bytes)
 {
+    __atomic_fetch_add(&bench_own_bytes, count * element_bytes, __ATOMIC_RELAXED);
     void *array = mmap(NULL, count * element_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (array == MAP_FAILED)
         bench_fail("mmap of %zu bytes: %s", count * element_bytes, strerror(errno));
@@ -146,6 +150,11 @@ static inline uint64_t bench_clock_ns(clockid_t clock)
     if (clock_gettime(clock, &now) != 0)
         bench_fail("clock_gettime: %s", strerror(errno));
     return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+static inline uint64_t bench_timeval_ns(struct timeval time)
+{
+    return (uint64_t)time.tv_sec * 1000000000 + (uint64_t)time.tv_usec * 1000;
 }
 
 static inline struct bench_time bench_now(void)
@@ -211,11 +220,20 @@ static inline void bench_parse(int argc, char **argv, struct bench_option *optio
 static struct contention bench_at_start;
 static struct contention bench_contention; // of all timed parts since the last report
 
-// What the allocator tells is read outside the time.
+// What the allocator tells is read outside the time. The reading takes locks itself, so it is done twice: the second
+// less the first is what one costs.
 static inline struct bench_time bench_start(void)
 {
+    const struct contention before = contention_now();
     bench_at_start = contention_now();
+    bench_at_start.lock_waits += bench_at_start.lock_waits - before.lock_waits;
+    bench_at_start.shared_writes += bench_at_start.shared_writes - before.shared_writes;
     return bench_now();
+}
+
+static inline uint64_t bench_beyond(uint64_t now, uint64_t start)
+{
+    return now > start ? now - start : 0;
 }
 
 static inline struct bench_time bench_stop(struct bench_time start)
@@ -223,14 +241,21 @@ static inline struct bench_time bench_stop(struct bench_time start)
     const struct bench_time elapsed = bench_since(start);
     const struct contention now = contention_now();
     bench_contention.is_told = now.is_told;
-    bench_contention.lock_waits += now.lock_waits - bench_at_start.lock_waits;
-    bench_contention.shared_writes += now.shared_writes - bench_at_start.shared_writes;
+    bench_contention.lock_waits += bench_beyond(now.lock_waits, bench_at_start.lock_waits);
+    bench_contention.shared_writes += bench_beyond(now.shared_writes, bench_at_start.shared_writes);
     return elapsed;
 }
 
 // ---- report ----
 
 static char bench_told[2048]; // what bench_tell was given, for bench_report
+
+// The number behind `key` in a text of /proc; 0 where it is not there.
+static inline uint64_t bench_kib_of(const char *text, const char *key)
+{
+    const char *line = strstr(text, key);
+    return line == NULL ? 0 : strtoull(line + strlen(key), NULL, 10);
+}
 
 // A line of /proc/self/status in KiB, such as "VmRSS:" (resident now) or "VmHWM:" (the most so far).
 static inline uint64_t bench_status_kib(const char *key)
@@ -242,8 +267,7 @@ static inline uint64_t bench_status_kib(const char *key)
         bench_fail("/proc/self/status: %s", strerror(errno));
     close(file);
     text[length] = 0;
-    const char *line = strstr(text, key);
-    return line == NULL ? 0 : strtoull(line + strlen(key), NULL, 10);
+    return bench_kib_of(text, key);
 }
 
 // A further word of the report: NAME=value, or NAME_PART=value where there is a part.
@@ -283,7 +307,7 @@ static inline void bench_report(const char *program, const struct bench_option *
         printf(" lock_waits_per_1000=%.4f shared_writes_per_1000=%.4f",
                1000.0 * (double)bench_contention.lock_waits / (double)operations,
                1000.0 * (double)bench_contention.shared_writes / (double)operations);
-    printf("%s malloc_from=%s\n", bench_told, origin.dli_fname);
+    printf(" own_kib=%zu%s malloc_from=%s\n", bench_own_bytes / 1024, bench_told, origin.dli_fname);
     bench_contention = (struct contention){0};
     bench_told[0] = 0;
 }

@@ -7,7 +7,7 @@
 // One operation is the malloc, the writing and the free of one block; the sleep is not in the time, the reading of
 // resident memory at the peak, some microseconds, is. There is no warm-up: that a process grows is what is measured.
 //
-// peak_kib is resident when all blocks are written, after_kib right after the frees, idle_kib after the sleep: what
+// full_kib is resident when all blocks are written, after_kib right after the frees, idle_kib after the sleep: what
 // the allocator gives back at once and what it gives back in time, the blocks kept (1/`keep_every` of the bytes)
 // being live. again=1 bursts once more after the sleep; again_ns_per_op is the wall time per block of that, the price
 // of having given back. rss_kib is then that after the second burst, otherwise equal to idle_kib but for the report.
@@ -75,10 +75,10 @@ int main(int argc, char **argv)
 
     const struct bench_time start = bench_start();
     const size_t count = allocate_all(blocks, &state);
-    const uint64_t peak_kib = bench_status_kib("VmRSS:");
+    const uint64_t full_kib = bench_status_kib("VmRSS:");
     free_most(blocks, count);
     const struct bench_time elapsed = bench_stop(start);
-    bench_tell("peak_kib", (double)peak_kib);
+    bench_tell("full_kib", (double)full_kib);
     bench_tell("after_kib", (double)bench_status_kib("VmRSS:"));
     sleep_for(options[IDLE_MS].value);
     bench_tell("idle_kib", (double)bench_status_kib("VmRSS:"));

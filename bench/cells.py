@@ -11,13 +11,18 @@ import subprocess
 import tempfile
 import time
 
+from arms import Arm
 from failure import Failure
 
 # Settings of allocators that the caller's environment may hold; every arm runs with its defaults and what --env says.
 FOREIGN_SETTINGS = re.compile(r"(MALLOC|MIMALLOC|TCMALLOC|TBB_MALLOC|JEMALLOC|SCUDO|FASTALLOC)_|"
                               r"GLIBC_TUNABLES$|LD_PRELOAD$")
 
-LIMIT_SECONDS = 90
+# Where the arm without a library gets its malloc from: what this process has it from, which preloads nothing.
+C_LIBRARY = next((os.path.realpath(line.split()[-1]) for line in open("/proc/self/maps", encoding="utf-8")
+                  if re.search(r"/libc[.-].*so", line)), "libc")
+
+LIMIT_SECONDS = 90  # of a cell of the whole benchmark
 
 
 class Cell:
@@ -53,15 +58,15 @@ def end_group(process):
     process.wait()
 
 
-def attend(process, client):
+def attend(process, client, limit_seconds):
     """(standard output and what the client returned, standard error) when the process has ended."""
-    end = time.monotonic() + LIMIT_SECONDS
+    end = time.monotonic() + limit_seconds
     try:
-        served = client(LIMIT_SECONDS) if client else b""
+        served = client(limit_seconds) if client else b""
         output, errors = process.communicate(timeout=max(end - time.monotonic(), 1))
     except subprocess.TimeoutExpired:
         end_group(process)
-        raise Failure(f"did not end within {LIMIT_SECONDS} s") from None
+        raise Failure(f"did not end within {limit_seconds} s") from None
     except Failure as failure:
         end_group(process)
         raise Failure(f"{failure}: {process.stderr.read().decode(errors='replace').strip() or 'no message'}") from None
@@ -71,19 +76,21 @@ def attend(process, client):
     return output + served, errors.decode(errors="replace").strip()
 
 
-def run(build, arm, command, runs=1, environment=None, client=None, library=None):
+def run(build, arm, command, runs=1, environment=None, client=None, library=None, watched=True,
+        limit_seconds=LIMIT_SECONDS):
     """Runs `command` `runs` times under the arm. Raises Failure unless all ended well.
 
-    `library` is what to preload instead of the arm's.
+    `library` is what to preload instead of the arm's. Watched is what runs once, unless the caller does not want it.
     """
     kept = {key: value for key, value in os.environ.items() if not FOREIGN_SETTINGS.match(key)}
     kept.update({**arm.environment, **(environment or {})}, LC_ALL="C")
     with tempfile.TemporaryDirectory(prefix="bench-") as directory:
         result = os.path.join(directory, "result")
         process = subprocess.Popen(
-            [os.path.join(build, "bench", "measure"), result, library or arm.library or "-", str(runs), *command],
+            [os.path.join(build, "bench", "measure"), result, library or arm.library or "-", str(runs),
+             "watched" if watched and runs == 1 else "alone", *command],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=kept, start_new_session=True)
-        output, errors = attend(process, client)
+        output, errors = attend(process, client, limit_seconds)
         if "cannot be preloaded" in errors:
             raise Failure(errors.splitlines()[0])
         if process.returncode != 0:
@@ -98,24 +105,20 @@ def parse_line(line, arm):
     if "ns_per_op" not in fields:
         raise Failure(f"unexpected output: {line!r}")
     came_from = os.path.realpath(fields["malloc_from"])
-    if arm.library is not None and came_from != os.path.realpath(arm.library):
+    wanted = os.path.realpath(arm.library) if arm.library else C_LIBRARY
+    if came_from != wanted:
         raise Failure(f"malloc came from {came_from}: the preload had no effect")
     return fields
 
 
 def peak_of_live_bytes(build, command, runs=1, environment=None, client=None):
     """The most bytes the command has asked for and not yet freed: of its processes that with the most."""
-    counter = CountingArm(os.path.join(build, "bench", "libcount.so"))
+    counter = Arm("count", os.path.join(build, "bench", "libcount.so"), "variant")
     with tempfile.TemporaryDirectory(prefix="bench-") as directory:
         path = os.path.join(directory, "count")
         run(build, counter, command, min(runs, 3), {**(environment or {}), "BENCH_COUNT_FILE": path}, client)
-        with open(path, encoding="ascii") as file:
-            return max(int(line.split("=")[1]) for line in file)
-
-
-class CountingArm:
-    """Stands where an arm is wanted, for runs that are not compared."""
-
-    def __init__(self, library):
-        self.library = library
-        self.environment = {}
+        try:
+            with open(path, encoding="ascii") as file:
+                return max(int(line.split("=")[1]) for line in file)
+        except (OSError, ValueError):
+            raise Failure("nothing was counted: it did not end by exit()") from None

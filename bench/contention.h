@@ -82,7 +82,8 @@ static inline struct contention contention_now(void)
         struct fastalloc_stats stats;
         if (get_stats(&stats, sizeof stats) != 0)
             return (struct contention){0};
-        return (struct contention){1, stats.lock_waits, stats.shared_writes};
+        // A version that does not know these two sets them to 0; one that does has taken locks for this call.
+        return (struct contention){stats.shared_writes != 0, stats.lock_waits, stats.shared_writes};
     }
     found = dlsym(RTLD_DEFAULT, "mallctl");
     if (found == NULL)

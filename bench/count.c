@@ -125,6 +125,17 @@ EXPORT void *aligned_alloc(size_t alignment, size_t size)
     return memalign(alignment, size);
 }
 
+EXPORT void *valloc(size_t size)
+{
+    return memalign((size_t)sysconf(_SC_PAGESIZE), size);
+}
+
+EXPORT void *pvalloc(size_t size)
+{
+    const size_t page_bytes = (size_t)sysconf(_SC_PAGESIZE);
+    return too_large(size, page_bytes) ? NULL : valloc((size + page_bytes - 1) / page_bytes * page_bytes);
+}
+
 EXPORT int posix_memalign(void **block, size_t alignment, size_t size)
 {
     if (alignment < sizeof(void *) || (alignment & (alignment - 1)) != 0)

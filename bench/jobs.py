@@ -43,16 +43,19 @@ class WorkloadJob:
 
     def measure(self, arm):
         """The figures of one cell of each row, in the order of the rows."""
-        cell = cells.run(self.build, arm, self.path_of(self.command), self.runs)
+        workload = self.workload
+        limit_seconds = cells.LIMIT_SECONDS if workload.whole else cells.LIMIT_SECONDS * 10
+        cell = cells.run(self.build, arm, self.path_of(self.command), self.runs, watched=workload.watched,
+                         limit_seconds=limit_seconds)
         lines = [cells.parse_line(line, arm) for line in cell.output.decode(errors="replace").splitlines()]
-        if self.workload.parts:
-            if len(lines) != len(self.workload.parts):
-                raise Failure(f"{len(lines)} lines instead of {len(self.workload.parts)}")
+        if workload.parts:
+            if len(lines) != len(workload.parts):
+                raise Failure(f"{len(lines)} lines instead of {len(workload.parts)}")
             whole = {**cell.figures, "wall": cell.figures["process_ms"], "cpu": cell.figures["process_cpu_ms"]}
             return [whole, *(self.told([line], 1.0) for line in lines)]
         if len(lines) != self.runs:
             raise Failure(f"{len(lines)} lines from {self.runs} processes")
-        return [{**self.told(lines, self.workload.scale), **cell.figures}]
+        return [{**self.told(lines, workload.scale), **cell.figures}]
 
     @staticmethod
     def told(lines, scale):
@@ -105,8 +108,11 @@ class ProgramJob:
     def digest(self, output):
         digest = hashlib.sha256(output)
         if self.program.artifact:
-            with open(self.program.artifact, "rb") as file:
-                digest.update(file.read())
+            try:
+                with open(self.program.artifact, "rb") as file:
+                    digest.update(file.read())
+            except OSError as reason:
+                raise Failure(f"it left no result: {reason}") from None
         return digest.hexdigest()
 
     def differences(self):

@@ -3,7 +3,7 @@
 // latency.h - how long single calls take: the cycle counter, and a histogram that keeps every call
 //
 // A histogram counts in buckets: values below 64 one by one, above that 32 buckets per power of two, so a percentile
-// is at most 3 % above the true value. Count, maximum and sum are exact. One histogram has one writer; histograms of
+// is at most 3 % above the true value. Count and maximum are exact. One histogram has one writer; histograms of
 // several threads are added up when the threads have ended.
 //
 // Reading the counter twice takes time itself, some 20 ns: latency_overhead measures it, and latency_tell takes it off.
@@ -22,15 +22,14 @@ enum
 struct latency_histogram
 {
     uint64_t count;
-    uint64_t sum;
     uint64_t largest;
     uint64_t buckets[LATENCY_BUCKETS];
 };
 
 // ---- the counter ----
 
-// Nothing after the first reading starts before it, and nothing before the second ends after it.
-static inline uint64_t latency_begin(void)
+// Nothing after a reading starts before it, and nothing before it ends after it.
+static inline uint64_t latency_now(void)
 {
 #if defined(__x86_64__)
     __builtin_ia32_lfence();
@@ -46,19 +45,14 @@ static inline uint64_t latency_begin(void)
 #endif
 }
 
-static inline uint64_t latency_end(void)
-{
-    return latency_begin();
-}
-
 // The least that two readings one after the other differ by.
 static inline uint64_t latency_overhead(void)
 {
     uint64_t least = UINT64_MAX;
     for (int i = 0; i < 1000; ++i)
     {
-        const uint64_t begin = latency_begin();
-        const uint64_t ticks = latency_end() - begin;
+        const uint64_t begin = latency_now();
+        const uint64_t ticks = latency_now() - begin;
         least = ticks < least ? ticks : least;
     }
     return least;
@@ -68,12 +62,12 @@ static inline uint64_t latency_overhead(void)
 static inline double latency_ticks_per_ns(void)
 {
     const uint64_t begin_ns = bench_clock_ns(CLOCK_MONOTONIC);
-    const uint64_t begin = latency_begin();
+    const uint64_t begin = latency_now();
     uint64_t now_ns;
     do
         now_ns = bench_clock_ns(CLOCK_MONOTONIC);
     while (now_ns - begin_ns < 20000000);
-    return (double)(latency_begin() - begin) / (double)(now_ns - begin_ns);
+    return (double)(latency_now() - begin) / (double)(now_ns - begin_ns);
 }
 
 // ---- the histogram ----
@@ -99,7 +93,6 @@ static inline uint64_t latency_bucket_end(size_t bucket)
 static inline void latency_record(struct latency_histogram *histogram, uint64_t value)
 {
     ++histogram->count;
-    histogram->sum += value;
     if (value > histogram->largest)
         histogram->largest = value;
     ++histogram->buckets[latency_bucket(value)];
@@ -108,7 +101,6 @@ static inline void latency_record(struct latency_histogram *histogram, uint64_t 
 static inline void latency_add(struct latency_histogram *sum, const struct latency_histogram *other)
 {
     sum->count += other->count;
-    sum->sum += other->sum;
     if (other->largest > sum->largest)
         sum->largest = other->largest;
     for (size_t b = 0; b < LATENCY_BUCKETS; ++b)

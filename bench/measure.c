@@ -2,16 +2,16 @@
 //
 // measure - runs a command under an allocator, one or more times, and writes down what it cost
 //
-//     measure RESULT LIBRARY|- RUNS COMMAND [ARGUMENT...]
+//     measure RESULT LIBRARY|- RUNS watched|alone COMMAND [ARGUMENT...]
 //
 // LIBRARY is preloaded into the command only. RESULT is a file that receives one line of key=value words. This small
 // program exists because Linux counts the memory of the process that starts a command into the command's ru_maxrss:
 // started by the Python script, no program could show a peak below the script's own. Exit status: that of the first
 // run that failed (128 + signal if it was killed), else 0.
 //
-// A command that runs once is also looked at while it runs. Its resident memory is read from /proc/PID/statm at equal
-// intervals: 1 ms at first, doubled whenever the samples fill their room, so that a run of any length leaves 64 to 128
-// of them. How much of its anonymous memory lies on huge pages is read from /proc/PID/smaps_rollup, which walks through
+// A watched command is also looked at while it runs. Its resident memory is read from /proc/PID/statm at equal
+// intervals: 1 ms at first, doubled whenever the samples fill their room, so that a run of 64 ms and more leaves 64 to
+// 128 of them. How much of its anonymous memory lies on huge pages is read from /proc/PID/smaps_rollup, which walks through
 // all its memory, only when resident memory has grown by an eighth since the last time.
 #define _GNU_SOURCE
 #include "bench.h"
@@ -46,11 +46,6 @@ struct totals
     uint64_t minor_faults;
     uint64_t max_rss_kib;
 };
-
-static uint64_t in_ns(struct timeval time)
-{
-    return (uint64_t)time.tv_sec * 1000000000 + (uint64_t)time.tv_usec * 1000;
-}
 
 // The caller's environment with LD_PRELOAD set to `library` ("-": none).
 static char **prepare_environment(const char *library)
@@ -88,12 +83,6 @@ static const char *read_about(pid_t pid, const char *name)
     return text;
 }
 
-static uint64_t kib_of(const char *text, const char *key)
-{
-    const char *line = strstr(text, key);
-    return line == NULL ? 0 : strtoull(line + strlen(key), NULL, 10);
-}
-
 static void look_at_huge_pages(pid_t pid, uint64_t rss_kib)
 {
     if (rss_kib < seen.rollup_rss_kib + seen.rollup_rss_kib / 8 + 1)
@@ -102,8 +91,8 @@ static void look_at_huge_pages(pid_t pid, uint64_t rss_kib)
     if (*text == 0)
         return;
     seen.rollup_rss_kib = rss_kib;
-    seen.anonymous_kib = kib_of(text, "\nAnonymous:");
-    seen.huge_kib = kib_of(text, "\nAnonHugePages:");
+    seen.anonymous_kib = bench_kib_of(text, "\nAnonymous:");
+    seen.huge_kib = bench_kib_of(text, "\nAnonHugePages:");
 }
 
 static void make_room(void)
@@ -163,7 +152,7 @@ static int run_once(char **command, char **environment, int is_watched, struct t
     while (wait4(child, &status, 0, &usage) < 0)
         if (errno != EINTR)
             bench_fail("wait4: %s", strerror(errno));
-    totals->cpu_ns += in_ns(usage.ru_utime) + in_ns(usage.ru_stime);
+    totals->cpu_ns += bench_timeval_ns(usage.ru_utime) + bench_timeval_ns(usage.ru_stime);
     totals->minor_faults += (uint64_t)usage.ru_minflt;
     if ((uint64_t)usage.ru_maxrss > totals->max_rss_kib)
         totals->max_rss_kib = (uint64_t)usage.ru_maxrss;
@@ -188,15 +177,16 @@ static void write_result(const char *path, uint64_t wall_ns, const struct totals
 
 int main(int argc, char **argv)
 {
-    if (argc < 5)
-        bench_fail("usage: measure RESULT LIBRARY|- RUNS COMMAND [ARGUMENT...]");
+    if (argc < 6)
+        bench_fail("usage: measure RESULT LIBRARY|- RUNS watched|alone COMMAND [ARGUMENT...]");
     char **environment = prepare_environment(argv[2]);
     const uint64_t runs = strtoull(argv[3], NULL, 10);
+    const int is_watched = strcmp(argv[4], "watched") == 0;
     struct totals totals = {0, 0, 0};
     int exit_status = 0;
     const struct bench_time start = bench_now();
     for (uint64_t run = 0; run < runs && exit_status == 0; ++run)
-        exit_status = run_once(argv + 4, environment, runs == 1, &totals);
+        exit_status = run_once(argv + 5, environment, is_watched, &totals);
     write_result(argv[1], bench_since(start).wall_ns, &totals, exit_status);
     return exit_status;
 }

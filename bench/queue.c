@@ -8,13 +8,12 @@
 // be those of the random number that the queue carries too, so that two owners are noticed. Sizes are small and mixed
 // (bench_small_size) or all `size` bytes. A tenth as many blocks, passed by the same threads before, is warm-up.
 // Threads are bound to processors in turn: unbound, two may keep to one. At the end no block is live and the threads
-// are gone: rss_kib is what is kept then, peak_kib the most there was. The queue is Vyukov's bounded ring; a cell holds
+// are gone: rss_kib is what is kept then. The queue is Vyukov's bounded ring; a cell holds
 // a batch, lest the queue cost more than the allocator.
 #define _GNU_SOURCE
 #include "bench.h"
 #include "crew.h"
 
-#include <sched.h>
 #include <stdalign.h>
 #include <stdatomic.h>
 
@@ -150,7 +149,6 @@ int main(int argc, char **argv)
     for (uint64_t i = 0; i < RING_CELLS; ++i)
         atomic_init(&cells[i].sequence, i);
     const struct bench_time elapsed = crew_run(&(struct crew){.prepare = bind_and_warm_up, .work = work}, threads);
-    bench_tell("peak_kib", (double)bench_status_kib("VmHWM:"));
     bench_report("queue", options, OPTIONS, producers * timed_batches * BATCH, elapsed);
     return 0;
 }

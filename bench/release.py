@@ -17,6 +17,20 @@ def version_of(build):
         return json.load(file)["version"]
 
 
+def require_whole(options):
+    """Before a run: what it will measure can stand for a release."""
+    if options.smoke or options.only or options.arms:
+        raise Failure("a release is measured whole: without --smoke, --only and --arms")
+    if report.missing_packages():
+        raise Failure(f"a release has pictures: install {' '.join(report.missing_packages())}")
+
+
+def require_sound(results):
+    """After it."""
+    if results.failures or "interrupted" in results.facts:
+        raise Failure("nothing is kept of a run that was interrupted or in which something failed")
+
+
 def slim(results):
     """The same with nothing but what bench/compare reads: one release's file should stay small."""
     rows = []

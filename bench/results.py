@@ -13,8 +13,9 @@ results.json is what `Results.save` writes:
                "cells": {arm: [{metric: number, "rss": {"step_ms", "mib": [number]}} or null, ...]}}]}
 
 A list of cells has one entry a round; null is a cell that failed. A role is ours, peer (sets the bar), variant (shown,
-sets no bar) or floor. The metrics: wall and cpu (in `unit`), peak_mib, end_mib, minor_faults, huge_share (0 to 1), and
-what a program tells by itself (latencies such as alloc_steady_p99_ns, lock_waits_per_1000).
+sets no bar) or floor. The metrics: wall and cpu (in `unit`), process_ms and process_cpu_ms, peak_mib, end_mib,
+virtual_mib, own_mib (the program's own arrays), minor_faults, huge_share (0 to 1), and what a program tells by itself
+(latencies such as alloc_steady_p99_ns, lock_waits_per_1000).
 """
 import json
 import math
@@ -25,6 +26,9 @@ FORMAT = 1
 # Two copies of one library differ by less than this, by where their code and data come to lie. A smaller difference is
 # a tie, whatever the spread says.
 SAME_WITHIN = 0.02
+
+# Of which there is a verdict.
+FEWEST_ROUNDS = 3
 
 # Of the interval of a median: it holds the true one in at least this share of all runs, where there are rounds enough.
 CONFIDENCE = 0.9
@@ -49,7 +53,7 @@ def interval(values):
 class Verdict:
     """Of one row and one metric: `word` is ahead, tie, behind or unknown; against `arm`, the best of the others.
 
-    It is unknown where there is nothing to compare, or a single round, which has no spread.
+    It is unknown where fewer rounds than FEWEST_ROUNDS can be compared: they hardly have a spread.
     """
 
     def __init__(self, row, metric, word, arm, ratio):
@@ -69,8 +73,10 @@ class Results:
 
     # ---- filling, keeping
 
-    def add(self, row, arm, figures):
-        self.row(row)["cells"].setdefault(arm, []).append(figures)
+    @staticmethod
+    def add(row, arm, figures):
+        """One more round; None stands for figures of a cell that failed."""
+        row["cells"].setdefault(arm, []).append(figures)
 
     def save(self, path):
         content = {"format": FORMAT, "facts": self.facts, "arms": self.arms, "failures": self.failures,
@@ -96,7 +102,8 @@ class Results:
     # ---- looking things up
 
     def row(self, name):
-        return next(row for row in self.rows if row["name"] == name)
+        """None where there is none of that name."""
+        return next((row for row in self.rows if row["name"] == name), None)
 
     def arm_names(self, *roles):
         return [arm["name"] for arm in self.arms if not roles or arm["role"] in roles]
@@ -113,25 +120,25 @@ class Results:
         values = [value for value in self.column(row, arm, metric) if value is not None]
         return statistics.median(values) if values else None
 
-    def ratio(self, row, arm, metric, reference=None):
-        """The interval of arm / reference over the rounds that have both, or None."""
-        pairs = zip(self.column(row, arm, metric), self.column(row, reference or self.reference, metric))
-        values = [other / base for other, base in pairs if other is not None and base]
-        return interval(values) if values else None
+    def ratios(self, row, arm, metric):
+        """Arm / reference of each round that has both."""
+        pairs = zip(self.column(row, arm, metric), self.column(row, self.reference, metric))
+        return [other / base for other, base in pairs if other is not None and base]
 
-    def rounds(self, row, arm, metric):
-        return sum(value is not None for value in self.column(row, arm, metric))
+    def ratio(self, row, arm, metric):
+        """The interval of these, or None where there is none."""
+        ratios = self.ratios(row, arm, metric)
+        return interval(ratios) if ratios else None
 
     # ---- judging
 
     def judge(self, row, metric):
         """The best of the others is the one whose median ratio is lowest; best anew in each row."""
-        ratios = [(self.ratio(row, arm, metric), arm) for arm in self.arm_names("peer")
-                  if arm != self.reference and self.rounds(row, arm, metric) > 1]
-        ratios = [candidate for candidate in ratios if candidate[0]]
-        if not ratios:
+        candidates = [(self.ratio(row, arm, metric), arm) for arm in self.arm_names("peer")
+                      if arm != self.reference and len(self.ratios(row, arm, metric)) >= FEWEST_ROUNDS]
+        if not candidates:
             return Verdict(row, metric, "unknown", "", None)
-        ratio, arm = min(ratios, key=lambda candidate: candidate[0][1])
+        ratio, arm = min(candidates, key=lambda candidate: candidate[0][1])
         if ratio[0] > 1 + SAME_WITHIN:
             word = "ahead"
         elif ratio[2] < 1 - SAME_WITHIN:

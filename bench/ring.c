@@ -12,7 +12,7 @@
 // slot is visited more than three times, no block lives for less than 50 visits.
 //
 // timing=each: every call is timed on its own by the cycle counter and counted in histograms: alloc_growth (the first
-// turn of each ring, also when that is warm-up), alloc_steady and free_steady (later turns).
+// turn of each ring, also when that is warm-up), alloc_steady and free_steady (later turns in the time).
 #define _GNU_SOURCE
 #include "bench.h"
 #include "crew.h"
@@ -94,9 +94,9 @@ static inline void *allocate(struct ring *ring, size_t size, int each)
 {
     if (!each)
         return bench_allocate(size);
-    const uint64_t begin = latency_begin();
+    const uint64_t begin = latency_now();
     void *block = bench_allocate(size);
-    const uint64_t ticks = latency_end() - begin;
+    const uint64_t ticks = latency_now() - begin;
     latency_record(ring->turns == 0 ? ring->alloc_growth : ring->alloc_steady, ticks);
     return block;
 }
@@ -108,9 +108,9 @@ static inline void release(struct ring *ring, void *block, int each)
         free(block);
         return;
     }
-    const uint64_t begin = latency_begin();
+    const uint64_t begin = latency_now();
     free(block);
-    const uint64_t ticks = latency_end() - begin;
+    const uint64_t ticks = latency_now() - begin;
     latency_record(ring->free_steady, ticks);
 }
 
@@ -179,6 +179,8 @@ static void prepare(size_t member)
     }
     take_steps(ring, options[WARM].value);
     ring->operations = 0;
+    if (options[TIMING].value == EACH)
+        memset(ring->alloc_steady, 0, 2 * sizeof(struct latency_histogram)); // and free_steady
 }
 
 static void work(size_t member)

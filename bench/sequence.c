@@ -7,8 +7,9 @@
 // keep=array holds the blocks by an array of pointers outside the allocator, which counts as resident memory;
 // keep=chain has none: each block holds the address of the next.
 //
-// With `threads` above 1 a first wave of threads allocates, each its part, and a second wave of as many new threads
-// writes; then end=free has each free what it wrote, blocks of a thread that is gone, and end=leave frees nothing.
+// With `threads` above 1 a first wave of threads allocates, each its part, and ends. A second wave of as many new
+// threads writes; end=leave frees nothing, end=free has each thread free what it has written, blocks of a thread that
+// is gone: both together are write_free_ns.
 // ranges=overlapping is what gmalloc published: thread t of each wave works on the slots from t on, not from t times
 // its share on, so that most blocks are lost and never written.
 //
@@ -104,6 +105,12 @@ static void release(size_t member)
         free(atomic_load_explicit(&first[i], memory_order_relaxed));
 }
 
+static void write_and_release(size_t member)
+{
+    write_blocks(member);
+    release(member);
+}
+
 static void allocate_chain(size_t member)
 {
     (void)member;
@@ -128,13 +135,45 @@ static void release_chain(size_t member)
     }
 }
 
+static struct bench_time time_alone(void (*work)(size_t))
+{
+    const struct bench_time start = bench_start();
+    work(0);
+    return bench_stop(start);
+}
+
+// By the main thread, or by a new crew where there are threads.
 static void add_phase(void (*work)(size_t), const char *name, struct bench_time *sum)
 {
     const struct crew crew = {.work = work};
-    const struct bench_time elapsed = crew_run(&crew, options[THREADS].value);
+    const size_t threads = options[THREADS].value;
+    const struct bench_time elapsed = threads == 1 ? time_alone(work) : crew_run(&crew, threads);
     bench_tell(name, (double)elapsed.wall_ns / (double)options[BLOCKS].value);
     sum->wall_ns += elapsed.wall_ns;
     sum->cpu_ns += elapsed.cpu_ns;
+}
+
+static void run_chain(struct bench_time *sum)
+{
+    add_phase(allocate_chain, "allocate_ns", sum);
+    if (options[END].value == FREE)
+        add_phase(release_chain, "free_ns", sum);
+}
+
+static void run_array(struct bench_time *sum)
+{
+    const int is_freed = options[END].value == FREE;
+    slots = bench_array(options[BLOCKS].value + options[THREADS].value, sizeof(void *));
+    add_phase(allocate, "allocate_ns", sum);
+    if (is_freed && options[THREADS].value > 1)
+    {
+        add_phase(write_and_release, "write_free_ns", sum);
+        return;
+    }
+    if (options[TOUCH].value != 0)
+        add_phase(write_blocks, "write_ns", sum);
+    if (is_freed)
+        add_phase(release, "free_ns", sum);
 }
 
 int main(int argc, char **argv)
@@ -145,16 +184,11 @@ int main(int argc, char **argv)
         bench_fail("a chain is for one thread and blocks of 8 bytes and more");
     if (options[RANGES].value == OVERLAPPING && options[END].value == FREE)
         bench_fail("blocks in overlapping ranges cannot be freed: nobody knows whose they are");
-    if (!is_chain)
-        slots = bench_array(options[BLOCKS].value + options[THREADS].value, sizeof(void *));
-
     struct bench_time sum = {0, 0};
-    add_phase(is_chain ? allocate_chain : allocate, "allocate_ns", &sum);
-    if (!is_chain && options[TOUCH].value != 0)
-        add_phase(write_blocks, "write_ns", &sum);
-    bench_tell("full_kib", (double)bench_status_kib("VmRSS:"));
-    if (options[END].value == FREE)
-        add_phase(is_chain ? release_chain : release, "free_ns", &sum);
+    if (is_chain)
+        run_chain(&sum);
+    else
+        run_array(&sum);
     bench_report("sequence", options, OPTIONS, options[BLOCKS].value, sum);
     return 0;
 }

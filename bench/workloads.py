@@ -29,6 +29,7 @@ class Workload:
     scale, unit  of one operation's nanoseconds
     floor        the floor can run it: one thread, 64 bytes at most
     sweep        the row belongs to a series over `threads`
+    watched      resident memory is followed over time; not where single calls are timed beside it
     without      arms left out, because a cell of theirs takes minutes
     memory_mib   what the arm that needs most may need; above what the machine has the workload is left out
     whole        part of the whole benchmark; else it runs only when it is named
@@ -36,7 +37,7 @@ class Workload:
 
     def __init__(self, name, about, command, judged=("wall",), rounds=3, quick="", live="", runs=1, scale=1.0,
                  unit="ns/op", floor=False, sweep=None, threads=None, memory_mib=512, parts=None, whole=True,
-                 without=()):
+                 without=(), watched=True):
         self.name = name
         self.group = None  # set by the table it stands in
         self.about = about
@@ -55,6 +56,7 @@ class Workload:
         self.parts = parts
         self.whole = whole
         self.without = without
+        self.watched = watched
 
 
 # ---- core ----
@@ -86,7 +88,8 @@ CORE = [
              "remote size=4000 operations=200000", rounds=5, quick="operations=20000", live="operations=100000"),
     Workload("larson", "two lines of threads that replace blocks and hand them on to successors",
              "larson generations=12", rounds=5, quick="generations=3 replacements=10000"),
-    Workload("thread-churn", "a thread that lives for 100 blocks, frees another's and leaves some", "thread_churn threads=2000",
+    Workload("thread-churn", "a thread that lives for 100 blocks, frees another's and leaves some",
+             "thread_churn threads=2000",
              rounds=5, quick="threads=100", unit="us/thread", scale=1e-3),
     Workload("realloc-steps", "a block grows in steps of 64 KiB to 125 MiB (not by scudo, which copies it each time)",
              "resize growth=steps repetitions=1", rounds=5, quick="limit=8388608 repetitions=1", unit="ns/realloc",
@@ -110,11 +113,20 @@ def sweep(name, about, command, quick, per_thread, total, **more):
             for threads in THREADS]
 
 
+def lines(threads):
+    """Fewer generations where there are more threads, so that it is not the creation of threads that is measured."""
+    generations = max(2, 40 // threads)
+    return Workload(f"lines-{threads}",
+                    "lines of threads that replace 1 000 blocks each and hand them on to successors (larson)",
+                    f"larson slots=1000 threads={threads} generations={generations} "
+                    f"replacements={2000000 // threads // generations}", sweep="lines", threads=threads,
+                    quick="replacements=500", live="generations=2")
+
+
 THREAD_SWEEPS = [
     *sweep("ring", "rings of 1 000 slots per thread, blocks of 16 bytes to 32 KiB that live for 1 to 3 turns",
            "ring warm=4000", 5000, "steps", 1000000),
-    *sweep("lines", "lines of threads that replace 1 000 blocks each and hand them on to successors",
-           "larson slots=1000 generations=10", 1000, "replacements", 100000),
+    *(lines(threads) for threads in THREADS),
     *(Workload(f"queue-{threads}", "producers allocate, consumers free, through one queue",
                f"queue threads={threads} operations=500000", sweep="queue", threads=threads, quick="operations=20000",
                live="operations=20000") for threads in THREADS),
@@ -126,13 +138,13 @@ ALLOC_AND_FREE = ("alloc_steady_p99_ns", "alloc_steady_p999_ns", "free_steady_p9
 
 LATENCY = [
     *(Workload(f"latency-{threads}", "the ring with 20 000 slots per thread, every call timed by the cycle counter",
-               f"ring timing=each slots=20000 warm=60000 threads={threads} steps={1200000 // threads}",
+               f"ring timing=each slots=20000 warm=60000 threads={threads} steps={2400000 // threads}",
                ALLOC_AND_FREE, sweep="latency", threads=threads, quick="slots=1000 warm=3000 steps=2000",
-               live="timing=whole steps=1", memory_mib=80 * threads) for threads in THREADS),
+               live="timing=whole steps=1", memory_mib=80 * threads, watched=False) for threads in THREADS),
     Workload("latency-growth", "one thread fills a ring of 200 000 slots, every malloc timed",
              "ring timing=each slots=200000 warm=0 steps=200000",
              ("alloc_growth_p50_ns", "alloc_growth_p99_ns", "alloc_growth_p999_ns", "alloc_growth_p9999_ns"),
-             quick="slots=5000 steps=5000", memory_mib=1000),
+             quick="slots=5000 steps=5000", memory_mib=1000, watched=False),
 ]
 
 # ---- seeds: libfam ----
@@ -163,14 +175,14 @@ OVERLAPPING = ("allocated by ten threads and written by ten more whose ranges ov
 
 GM = [
     Workload("gm-seq3g-published", f"{HUNDRED_MILLION} allocated, written, freed oldest first",
-             "sequence blocks=100000000", ("wall", "peak_mib"), rounds=2, quick="blocks=100000", live=800000000,
+             "sequence blocks=100000000", ("wall", "peak_mib"), quick="blocks=100000", live=800000000,
              memory_mib=5000, whole=False),
     Workload("gm-seq", "the same with 10 000 000 blocks", "sequence blocks=10000000", ("wall", "peak_mib"),
              quick="blocks=100000", live=80000000),
     Workload("gm-seq-chain", "the same, each block holding the address of the next: no array of pointers",
              "sequence blocks=10000000 keep=chain", ("wall", "peak_mib"), quick="blocks=100000", live=80000000),
     Workload("gm-mt-published", f"{HUNDRED_MILLION} {OVERLAPPING}",
-             "sequence threads=10 blocks=100000000 end=leave ranges=overlapping", ("wall", "peak_mib"), rounds=2,
+             "sequence threads=10 blocks=100000000 end=leave ranges=overlapping", ("wall", "peak_mib"),
              quick="blocks=100000", live=800000000, memory_mib=5000, whole=False),
     Workload("gm-mt-overlapping", f"10 000 000 blocks of 8 bytes {OVERLAPPING}",
              "sequence threads=10 blocks=10000000 end=leave ranges=overlapping", ("wall", "peak_mib"),
@@ -192,7 +204,7 @@ FANCY = [
     *(Workload(f"fancy-ring-published-{threads}",
                "FancyAllocator: 250 000 steps around 100 000 slots per thread; no free falls into the time, but the "
                "frees after it are counted", "ring slots=100000 steps=250000 warm=0 ttl_smallest=50 ttl_largest=2000 "
-               f"count=published threads={threads}", ("wall", "peak_mib"), rounds=2, sweep="fancy-ring-published", threads=threads,
+               f"count=published threads={threads}", ("wall", "peak_mib"), threads=threads,
                quick="slots=1000 steps=2500", live="" if threads <= 16 else None, memory_mib=240 * threads,
                whole=threads <= 8) for threads in THREADS),
     *(Workload(f"fancy-batch{kind}-{threads}",
@@ -214,8 +226,7 @@ def jdz(kind, threads):
     return Workload(f"jdz-{kind}-{threads}", f"jdz_allocator: about 128 live blocks of {smallest} to {largest} bytes "
                     f"per thread, nothing written; {total // threads} rounds per thread",
                     f"slots smallest={smallest} largest={largest} threads={threads} rounds={total // threads}",
-                    sweep=f"jdz-{kind}" if kind == "linear" else None, threads=threads, quick="rounds=2000",
-                    live=f"rounds={min(total // threads, 20000)}")
+                    sweep=f"jdz-{kind}" if kind == "linear" else None, threads=threads, quick="rounds=2000")
 
 
 JDZ = [
@@ -223,13 +234,13 @@ JDZ = [
     *(jdz(kind, threads) for kind in ("small", "medium", "big") for threads in (1, 16)),
     *(Workload(f"jdz-{kind}-published-{threads}", f"the same with {rounds} rounds per thread, as published",
                f"slots smallest={JDZ_SIZES[kind][0]} largest={JDZ_SIZES[kind][1]} threads={threads} rounds={rounds}",
-               rounds=2, quick="rounds=2000", live="rounds=20000", whole=False)
+               quick="rounds=2000", live=None, whole=False)
       for kind, threads, rounds in (("linear", 1, 10000000), ("linear", 16, 10000000), ("small", 1, 10000000),
                                     ("medium", 1, 10000000), ("big", 1, 10000000))),
     Workload("jdz-linear-readme-1", "the same with 75 000 000 rounds, as jdz_allocator's page says",
-             "slots threads=1 rounds=75000000", rounds=2, quick="rounds=2000", live="rounds=20000", whole=False),
+             "slots threads=1 rounds=75000000", quick="rounds=2000", live=None, whole=False),
     Workload("jdz-linear-touched", "jdz-linear with every byte written",
-             "slots threads=1 rounds=200000 touch=80000", quick="rounds=2000", live="rounds=20000"),
+             "slots threads=1 rounds=200000 touch=80000", quick="rounds=2000"),
     Workload("jdz-grow", "jdz_allocator: 100 000 blocks of 1 to 80 000 bytes kept, then freed, nothing written",
              "sequence blocks=100000 smallest=1 largest=80000 touch=0", quick="blocks=1000", memory_mib=1500),
 ]
@@ -264,7 +275,7 @@ def cm(name, about, options, **more):
 def cm_in_one_process(name, items, iterations, **more):
     return Workload(name, f"cmalloc: all tests in one process in the published order, {items} blocks, {iterations} "
                     "iterations", f"cm test=published items={items} iterations={iterations}",
-                    ("process_ms", "peak_mib"), rounds=2, quick="items=2000 iterations=1", live=None, unit="ms",
+                    ("process_ms", "peak_mib"), quick="items=2000 iterations=1", live=None, unit="ms",
                     parts=[f"{name}-{part}" for part in CM_PARTS], **more)
 
 
@@ -286,7 +297,7 @@ CM = [
          f"items=20000 iterations=1 size={size}") for size in powers(16, 19)),
     cm("large-random", "4 000 blocks below 1 MiB at random, ends written and checked: overlapping ones are noticed",
        "test=random items=4000 iterations=4 size=1048576"),
-    cm_in_one_process("cm-in-order", 50000, 4),
+    cm_in_one_process("cm-in-order", 50000, 10),
     cm_in_one_process("cm-published", CM_ITEMS, 10, memory_mib=7000, whole=False),
 ]
 
@@ -303,19 +314,19 @@ FIELD = [
     Workload("fragment", "64 MiB live while sizes drift and one block in 20 of each phase stays", "fragment phases=12",
              ("wall", "overhead"), quick="live_mib=2 phases=10"),
     Workload("large-none", "blocks of 256 KiB to 32 MiB replaced in turn, nothing written",
-             "large touch=none operations=10000", quick="operations=50", live="operations=300"),
+             "large touch=none operations=10000", quick="operations=50"),
     Workload("large-pages", "the same, one byte of each page written", "large operations=150",
-             ("wall", "peak_mib"), quick="operations=20", live="operations=300"),
-    Workload("large-all", "the same, every byte written", "large touch=all operations=60", quick="operations=20",
-             live="operations=100"),
+             ("wall", "peak_mib"), quick="operations=20"),
+    Workload("large-all", "the same, every byte written", "large touch=all operations=60", quick="operations=20"),
     Workload("calloc-none", "the same by calloc, some bytes read", "large call=calloc touch=none operations=100",
-             quick="operations=20", live="operations=300"),
+             quick="operations=20"),
     Workload("calloc-pages", "the same by calloc, one byte of each page written", "large call=calloc operations=80",
-             quick="operations=20", live="operations=300"),
+             quick="operations=20"),
     Workload("burst-idle", "128 MiB allocated and freed but for one block in 100, then 4 s without a call",
-             "burst burst_mib=128", ("wall", "end_mib"), rounds=2, quick="burst_mib=4 idle_ms=20", live="idle_ms=1"),
+             "burst burst_mib=128", ("wall", "end_mib"), quick="burst_mib=4 idle_ms=20", live="idle_ms=1"),
     Workload("burst-again", "128 MiB allocated and freed, half a second without a call, and once more",
-             "burst burst_mib=128 keep_every=0 idle_ms=500 again=1", ("again_ns_per_op",), quick="burst_mib=4 idle_ms=20",
+             "burst burst_mib=128 keep_every=0 idle_ms=500 again=1", ("again_ns_per_op",),
+             quick="burst_mib=4 idle_ms=20",
              live="idle_ms=1"),
     Workload("sleepers-256", "one busy thread beside 256 that freed 1 MiB each and sleep",
              "sleepers sleepers=256 rounds=400", ("wall", "end_mib"), quick="rounds=5 sleepers=16", live="rounds=10"),

@@ -129,7 +129,8 @@ struct fastalloc_stats
     uint64_t overflows;        /* times a bin was emptied by half, a running total */
     uint64_t remote_batches;   /* batches of blocks handed to the thread they belong to, total */
     uint64_t lock_waits;       /* times a thread waited for a lock that another held, a running total */
-    uint64_t shared_writes;    /* atomic writes to locks and inboxes that threads share, a running total */
+    uint64_t shared_writes;    /* two for each taking of a lock that is not an arena's own, with those of this call,
+                                * and for each of remote_batches, a running total */
 };
 
 /* Fills `stats`, of which the caller knows the first `bytes` bytes: pass sizeof *stats. Members this

@@ -61,7 +61,8 @@ figcaption { color: var(--dim); font-size: 0.88rem; margin-top: 0.4rem; max-widt
 """
 
 # Shown below the judged figures of a row, whether they are judged there or not.
-MEMORY_METRICS = ("peak_mib", "end_mib")
+TOLD_METRICS = ("peak_mib", "end_mib", "minor_faults")  # of every row, judged or not
+THREAD_METRICS = ("lock_waits_per_1000", "shared_writes_per_1000")  # of rows with threads
 JUDGED_COLUMNS = 5  # of the table of rows, before the arms
 
 
@@ -168,7 +169,7 @@ def told_line_html(results, row, title, value_of):
 def row_lines_html(results, row, verdicts):
     """Judged figures first; then memory, and all the rest where nothing is judged."""
     lines = [judged_line_html(results, row, verdict) for verdict in verdicts]
-    told = dict.fromkeys([*row["judged"], *MEMORY_METRICS])
+    told = dict.fromkeys([*row["judged"], *TOLD_METRICS, *(THREAD_METRICS if row["threads"] else ())])
     for metric in [metric for metric in told if metric not in {verdict.metric for verdict in verdicts}]:
         if any(results.median(row, arm, metric) is not None for arm in results.arm_names()):
             lines.append(told_line_html(results, row, metric_title(row, metric),

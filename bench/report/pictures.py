@@ -268,7 +268,7 @@ def share_pictures(results):
     draw_shares(figure, table)
     yield Picture(
         "Huge pages", "",
-        "Share of resident memory in huge pages. More of them means fewer misses of the address translation cache, "
+        "Share of anonymous memory in huge pages. More of them means fewer misses of the address translation cache, "
         "and often more resident memory. Rows where no arm has any are left out.",
         f"Share of memory in huge pages, {plural(len(table), 'row')} by {plural(len(table.columns), 'arm')}.",
         to_svg(figure))

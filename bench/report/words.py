@@ -62,10 +62,17 @@ def has_failed(row, arm):
     return bool(cells) and all(cell is None for cell in cells)
 
 
+# Above this share of the live bytes a program's own arrays would be a good part of what looks like overhead.
+LARGEST_OWN_SHARE = 1 / 8
+
+
 def overhead(results, row, arm):
-    """Resident memory per byte the program had in use, both at their most; None where either is unknown."""
+    """Resident memory per byte the program had in use, both at their most; None where it would say little."""
+    live_mib = row["live_peak_mib"]
     peak_mib = results.median(row, arm, "peak_mib")
-    return peak_mib / row["live_peak_mib"] if peak_mib and row.get("live_peak_mib") else None
+    if not live_mib or not peak_mib or (results.median(row, arm, "own_mib") or 0) > live_mib * LARGEST_OWN_SHARE:
+        return None
+    return peak_mib / live_mib
 
 
 # ---- who is ahead ----

@@ -43,7 +43,6 @@ static void percentiles_of_1_to_a_million_are_their_own_numbers(void **state)
     assert_int_equal(latency_percentile(histogram, 10000), 1000000);
     assert_int_equal(histogram->largest, 1000000);
     assert_int_equal(histogram->count, 1000000);
-    assert_int_equal(histogram->sum, UINT64_C(500000500000));
 }
 
 static void one_slow_call_in_a_thousand_is_the_percentile_99_95_and_no_lower_one(void **state)
@@ -89,7 +88,6 @@ static void histograms_add_up(void **state)
     latency_add(sum, other);
     assert_int_equal(sum->count, 20);
     assert_int_equal(sum->largest, 700);
-    assert_int_equal(sum->sum, 7050);
     assert_int_equal(latency_percentile(sum, 5000), 5);
     assert_in_range(latency_percentile(sum, 5100), 700, 722);
 }
@@ -97,9 +95,9 @@ static void histograms_add_up(void **state)
 static void the_counter_goes_on_and_its_rate_is_known(void **state)
 {
     (void)state;
-    const uint64_t begin = latency_begin();
+    const uint64_t begin = latency_now();
     const double rate = latency_ticks_per_ns();
-    assert_true(latency_end() > begin);
+    assert_true(latency_now() > begin);
     assert_true(rate > 0.0005 && rate < 50); // 500 kHz to 50 GHz
     assert_true((double)latency_overhead() / rate < 10000);
 }

@@ -132,7 +132,7 @@ def make():
         base = 40 if row["sweep"] else chance.uniform(6, 60)
         for arm in ARMS:
             for cell in make_cells(row, arm, base, chance):
-                results.add(row["name"], arm, cell)
+                results.add(row, arm, cell)
     results.failures = [f"{row}, {arm}: ended by signal 11 in every round" for row, arm in FAILED]
     results.failures.append(f"{FAILED_ONCE[0]}, {FAILED_ONCE[1]}: round 3 took longer than 60 s & was ended")
     return results
