@@ -119,7 +119,7 @@ def lines(threads):
     return Workload(f"lines-{threads}",
                     "lines of threads that replace 1 000 blocks each and hand them on to successors (larson)",
                     f"larson slots=1000 threads={threads} generations={generations} "
-                    f"replacements={2000000 // threads // generations}", sweep="lines", threads=threads,
+                    f"replacements={1500000 // threads // generations}", sweep="lines", threads=threads,
                     quick="replacements=500", live="generations=2")
 
 
@@ -175,22 +175,22 @@ OVERLAPPING = ("allocated by ten threads and written by ten more whose ranges ov
 
 GM = [
     Workload("gm-seq3g-published", f"{HUNDRED_MILLION} allocated, written, freed oldest first",
-             "sequence blocks=100000000", ("wall", "peak_mib"), quick="blocks=100000", live=800000000,
+             "sequence blocks=50000000", ("wall", "peak_mib"), quick="blocks=100000", live=800000000,
              memory_mib=5000, whole=False),
-    Workload("gm-seq", "the same with 10 000 000 blocks", "sequence blocks=10000000", ("wall", "peak_mib"),
-             quick="blocks=100000", live=80000000),
+    Workload("gm-seq", "the same with 5 000 000 blocks", "sequence blocks=5000000", ("wall", "peak_mib"),
+             quick="blocks=100000", live=40000000),
     Workload("gm-seq-chain", "the same, each block holding the address of the next: no array of pointers",
-             "sequence blocks=10000000 keep=chain", ("wall", "peak_mib"), quick="blocks=100000", live=80000000),
+             "sequence blocks=5000000 keep=chain", ("wall", "peak_mib"), quick="blocks=100000", live=40000000),
     Workload("gm-mt-published", f"{HUNDRED_MILLION} {OVERLAPPING}",
-             "sequence threads=10 blocks=100000000 end=leave ranges=overlapping", ("wall", "peak_mib"),
+             "sequence threads=10 blocks=50000000 end=leave ranges=overlapping", ("wall", "peak_mib"),
              quick="blocks=100000", live=800000000, memory_mib=5000, whole=False),
-    Workload("gm-mt-overlapping", f"10 000 000 blocks of 8 bytes {OVERLAPPING}",
-             "sequence threads=10 blocks=10000000 end=leave ranges=overlapping", ("wall", "peak_mib"),
-             quick="blocks=100000", live=80000000),
-    Workload("gm-mt", "the same in ranges of their own, all written", "sequence threads=10 blocks=10000000 end=leave",
-             ("wall", "peak_mib"), quick="blocks=100000", live=80000000),
-    Workload("gm-mt-freed", "the same, freed by the second ten threads", "sequence threads=10 blocks=10000000",
-             ("wall", "peak_mib"), quick="blocks=100000", live=80000000),
+    Workload("gm-mt-overlapping", f"5 000 000 blocks of 8 bytes {OVERLAPPING}",
+             "sequence threads=10 blocks=5000000 end=leave ranges=overlapping", ("wall", "peak_mib"),
+             quick="blocks=100000", live=40000000),
+    Workload("gm-mt", "the same in ranges of their own, all written", "sequence threads=10 blocks=5000000 end=leave",
+             ("wall", "peak_mib"), quick="blocks=100000", live=40000000),
+    Workload("gm-mt-freed", "the same, freed by the second ten threads", "sequence threads=10 blocks=5000000",
+             ("wall", "peak_mib"), quick="blocks=100000", live=40000000),
     *(Workload(name, f"gmalloc: 500 blocks of 8 bytes, 4 written, freed oldest first; {rounds} times",
                f"bulk size=8 blocks=500 touch=4 rounds={rounds}", quick="rounds=100", live="rounds=1", whole=whole)
       for name, rounds, whole in (("gm-reuse", 50000, True), ("gm-reuse-published", 1000000, False))),
@@ -206,7 +206,7 @@ FANCY = [
                "frees after it are counted", "ring slots=100000 steps=250000 warm=0 ttl_smallest=50 ttl_largest=2000 "
                f"count=published threads={threads}", ("wall", "peak_mib"), threads=threads,
                quick="slots=1000 steps=2500", live="" if threads <= 16 else None, memory_mib=240 * threads,
-               whole=threads <= 8) for threads in THREADS),
+               whole=threads in (1, 8)) for threads in THREADS),
     *(Workload(f"fancy-batch{kind}-{threads}",
                f"FancyAllocator: 128 blocks, {sizes}, and 128 frees",
                f"batch sizes={word} threads={threads} batches={50000 // threads}", quick="batches=100",
@@ -263,12 +263,15 @@ CM_ITEMS = 800000
 CM_BYTES = 128 << 20  # where as many items are more than that, there are fewer
 
 
+CM_ITERATIONS = 5
+
+
 def cm_items(bytes_each):
     return min(CM_ITEMS, CM_BYTES // bytes_each)
 
 
-def cm(name, about, options, **more):
-    return Workload(f"cm-{name}", f"cmalloc: {about}", f"cm {options}",
+def cm(name, about, options, iterations=CM_ITERATIONS, **more):
+    return Workload(f"cm-{name}", f"cmalloc: {about}", f"cm {options} iterations={iterations}",
                     quick="items=2000 iterations=2", live="iterations=1", **more)
 
 
@@ -294,10 +297,10 @@ CM = [
     cm("sparse-random", "blocks of 0 to 1 023 bytes at random, ends written and checked",
        "test=random size=1024 items=200000"),
     *(cm(f"large-{size}", f"20 000 blocks of {size} bytes, nothing written: {20000 * size >> 20} MiB of addresses",
-         f"items=20000 iterations=1 size={size}") for size in powers(16, 19)),
+         f"items=20000 size={size}", 1) for size in powers(16, 19)),
     cm("large-random", "4 000 blocks below 1 MiB at random, ends written and checked: overlapping ones are noticed",
-       "test=random items=4000 iterations=4 size=1048576"),
-    cm_in_one_process("cm-in-order", 50000, 10),
+       "test=random items=4000 size=1048576"),
+    cm_in_one_process("cm-in-order", 25000, 10),
     cm_in_one_process("cm-published", CM_ITEMS, 10, memory_mib=7000, whole=False),
 ]
 
@@ -311,7 +314,7 @@ FIELD = [
       for mode, about in (("active", "threads write small blocks of their own: slow where two lie on one line"),
                           ("passive", "the same after freeing a neighbour's block that another thread gave them"))
       for threads in (2, 8)),
-    Workload("fragment", "64 MiB live while sizes drift and one block in 20 of each phase stays", "fragment phases=12",
+    Workload("fragment", "64 MiB live while sizes drift and one block in 20 of each phase stays", "fragment phases=10",
              ("wall", "overhead"), quick="live_mib=2 phases=10"),
     Workload("large-none", "blocks of 256 KiB to 32 MiB replaced in turn, nothing written",
              "large touch=none operations=10000", quick="operations=50"),
@@ -322,8 +325,8 @@ FIELD = [
              quick="operations=20"),
     Workload("calloc-pages", "the same by calloc, one byte of each page written", "large call=calloc operations=80",
              quick="operations=20"),
-    Workload("burst-idle", "128 MiB allocated and freed but for one block in 100, then 4 s without a call",
-             "burst burst_mib=128", ("wall", "end_mib"), quick="burst_mib=4 idle_ms=20", live="idle_ms=1"),
+    Workload("burst-idle", "128 MiB allocated and freed but for one block in 100, then 3 s without a call",
+             "burst burst_mib=128 idle_ms=3000", ("wall", "end_mib"), quick="burst_mib=4 idle_ms=20", live="idle_ms=1"),
     Workload("burst-again", "128 MiB allocated and freed, half a second without a call, and once more",
              "burst burst_mib=128 keep_every=0 idle_ms=500 again=1", ("again_ns_per_op",),
              quick="burst_mib=4 idle_ms=20",
