@@ -62,45 +62,45 @@ class Workload:
 # ---- core ----
 
 CORE = [
-    Workload("pair", "malloc and free of 64 bytes, at once: the length of the fast path", "pair operations=15000000",
+    Workload("pair", "malloc and free of 64 bytes, at once: the length of the fast path", "pair operations=6000000",
              rounds=5, quick="operations=100000", live="operations=1000", floor=True),
-    Workload("bulk-fifo", "10 000 blocks of 64 bytes, freed oldest first", "bulk rounds=1000",
+    Workload("bulk-fifo", "10 000 blocks of 64 bytes, freed oldest first", "bulk rounds=400",
              rounds=5, quick="rounds=10", live="rounds=1", floor=True),
-    Workload("bulk-lifo", "10 000 blocks of 64 bytes, freed newest first", "bulk order=lifo rounds=1000",
+    Workload("bulk-lifo", "10 000 blocks of 64 bytes, freed newest first", "bulk order=lifo rounds=400",
              rounds=5, quick="rounds=10", live="rounds=1", floor=True),
     Workload("bulk-touched", "100 000 blocks of 64 bytes, each written, freed oldest first",
-             "bulk blocks=100000 touch=64 rounds=70", rounds=5, quick="rounds=2", live="rounds=1", floor=True),
+             "bulk blocks=100000 touch=64 rounds=30", rounds=5, quick="rounds=2", live="rounds=1", floor=True),
     Workload("random-1k", "one of 1 000 live blocks of 64 bytes replaced at random, nothing written",
-             "churn live=1000 size=64 touch=0 operations=8000000", rounds=5, quick="operations=100000",
+             "churn live=1000 size=64 touch=0 operations=4000000", rounds=5, quick="operations=100000",
              live="operations=1", floor=True),
     Workload("random-100k", "one of 100 000 live blocks of 64 bytes replaced at random, nothing written",
-             "churn live=100000 size=64 touch=0 operations=3000000", rounds=5, quick="operations=100000",
+             "churn live=100000 size=64 touch=0 operations=2000000", rounds=5, quick="operations=100000",
              live="operations=1", floor=True),
     Workload("churn-1k", "one of 1 000 live blocks of mixed sizes replaced at random, 256 bytes written",
-             "churn live=1000 operations=2500000", rounds=5, quick="operations=50000", live="operations=1000000"),
-    Workload("churn-100k", "the same with 100 000 live blocks", "churn live=100000 operations=1000000",
+             "churn live=1000 operations=1500000", rounds=5, quick="operations=50000", live="operations=1000000"),
+    Workload("churn-100k", "the same with 100 000 live blocks", "churn live=100000 operations=600000",
              ("wall", "peak_mib"), rounds=5, quick="operations=50000 live=20000", live="operations=1000000"),
-    Workload("churn-1m", "the same with 1 000 000 live blocks", "churn live=1000000 operations=1000000",
+    Workload("churn-1m", "the same with 1 000 000 live blocks", "churn live=1000000 operations=500000",
              ("wall", "peak_mib"), quick="operations=50000 live=50000", memory_mib=3000),
-    Workload("remote-64", "64-byte blocks allocated by one thread, freed by another", "remote operations=2000000",
+    Workload("remote-64", "64-byte blocks allocated by one thread, freed by another", "remote operations=1500000",
              rounds=5, quick="operations=100000", live="operations=100000"),
     Workload("remote-4000", "4 000-byte blocks allocated by one thread, freed by another",
-             "remote size=4000 operations=200000", rounds=5, quick="operations=20000", live="operations=100000"),
+             "remote size=4000 operations=150000", rounds=5, quick="operations=20000", live="operations=100000"),
     Workload("larson", "two lines of threads that replace blocks and hand them on to successors",
-             "larson generations=12", rounds=5, quick="generations=3 replacements=10000"),
+             "larson generations=8", rounds=5, quick="generations=3 replacements=10000"),
     Workload("thread-churn", "a thread that lives for 100 blocks, frees another's and leaves some",
-             "thread_churn threads=2000",
+             "thread_churn threads=1200",
              rounds=5, quick="threads=100", unit="us/thread", scale=1e-3),
     Workload("realloc-steps", "a block grows in steps of 64 KiB to 125 MiB (not by scudo, which copies it each time)",
              "resize growth=steps repetitions=1", rounds=5, quick="limit=8388608 repetitions=1", unit="ns/realloc",
              without=("scudo",)),
     Workload("realloc-quarter", "a block grows by a quarter each time, 16 bytes to 64 KiB",
-             "resize growth=quarter repetitions=15000", rounds=5, quick="repetitions=100", live="repetitions=10",
+             "resize growth=quarter repetitions=6000", rounds=5, quick="repetitions=100", live="repetitions=10",
              unit="ns/realloc"),
-    Workload("sleepers-0", "one busy thread alone", "sleepers sleepers=0 rounds=400", quick="rounds=5",
+    Workload("sleepers-0", "one busy thread alone", "sleepers sleepers=0 rounds=200", quick="rounds=5",
              live="rounds=10"),
     Workload("sleepers-64", "one busy thread beside 64 that freed 1 MiB each and sleep",
-             "sleepers sleepers=64 rounds=400", ("wall", "end_mib"), quick="rounds=5 sleepers=16", live="rounds=10"),
+             "sleepers sleepers=64 rounds=200", ("wall", "end_mib"), quick="rounds=5 sleepers=16", live="rounds=10"),
 ]
 
 # ---- threads ----
@@ -140,7 +140,8 @@ LATENCY = [
     *(Workload(f"latency-{threads}", "the ring with 20 000 slots per thread, every call timed by the cycle counter",
                f"ring timing=each slots=20000 warm=60000 threads={threads} steps={2400000 // threads}",
                ALLOC_AND_FREE, sweep="latency", threads=threads, quick="slots=1000 warm=3000 steps=2000",
-               live="timing=whole steps=1", memory_mib=80 * threads, watched=False) for threads in THREADS),
+               live="timing=whole steps=1", memory_mib=80 * threads, watched=False, whole=threads in (1, 2, 8, 128))
+      for threads in THREADS),
     Workload("latency-growth", "one thread fills a ring of 200 000 slots, every malloc timed",
              "ring timing=each slots=200000 warm=0 steps=200000",
              ("alloc_growth_p50_ns", "alloc_growth_p99_ns", "alloc_growth_p999_ns", "alloc_growth_p9999_ns"),
@@ -231,7 +232,7 @@ def jdz(kind, threads):
 
 JDZ = [
     *(jdz("linear", threads) for threads in (1, 2, 4, 8, 16)),
-    *(jdz(kind, threads) for kind in ("small", "medium", "big") for threads in (1, 16)),
+    *(jdz(kind, threads) for kind, threads in (("small", 1), ("small", 16), ("medium", 1), ("big", 1))),
     *(Workload(f"jdz-{kind}-published-{threads}", f"the same with {rounds} rounds per thread, as published",
                f"slots smallest={JDZ_SIZES[kind][0]} largest={JDZ_SIZES[kind][1]} threads={threads} rounds={rounds}",
                quick="rounds=2000", live=None, whole=False)
@@ -264,6 +265,7 @@ CM_BYTES = 128 << 20  # where as many items are more than that, there are fewer
 
 
 CM_ITERATIONS = 5
+CM_SIZES = (8, 64, 512, 4096)  # of the whole benchmark, where cm-in-order has all of them
 
 
 def cm_items(bytes_each):
@@ -284,13 +286,13 @@ def cm_in_one_process(name, items, iterations, **more):
 
 CM = [
     *(cm(f"free-after-{size}", f"{cm_items(size)} blocks of {size} bytes, freed oldest first",
-         f"size={size} items={cm_items(size)}") for size in powers(0, 13)),
+         f"size={size} items={cm_items(size)}", whole=size in CM_SIZES) for size in powers(0, 13)),
     *(cm(f"free-after-touched-{size}", f"the same, the first 64 of {size} bytes written",
-         f"size={size} items={cm_items(size)} touch=64") for size in (8, 64, 512, 4096)),
+         f"size={size} items={cm_items(size)} touch=64") for size in CM_SIZES),
     *(cm(f"immediate-{size}", f"a block of {size} bytes, freed at once", f"test=immediate size={size}")
-      for size in (1, 8, 64, 512, 4096, 8192)),
+      for size in CM_SIZES),
     *(cm(f"scatter-{size}", f"{cm_items(2 * size)} blocks of {size}, {2 * size} and {4 * size} bytes in turn",
-         f"test=scatter size={size} items={cm_items(2 * size)}") for size in powers(0, 9)),
+         f"test=scatter size={size} items={cm_items(2 * size)}", whole=size in CM_SIZES) for size in powers(0, 9)),
     cm("sparse", "blocks of 0 to 1 016 bytes by a counter, freed oldest first", "test=sparse items=200000"),
     cm("sparse-reverse", "the same, freed newest first by every arm (cmalloc's table has that only for cmalloc)",
        "test=sparse_reverse items=200000"),
@@ -332,7 +334,7 @@ FIELD = [
              quick="burst_mib=4 idle_ms=20",
              live="idle_ms=1"),
     Workload("sleepers-256", "one busy thread beside 256 that freed 1 MiB each and sleep",
-             "sleepers sleepers=256 rounds=400", ("wall", "end_mib"), quick="rounds=5 sleepers=16", live="rounds=10"),
+             "sleepers sleepers=256 rounds=200", ("wall", "end_mib"), quick="rounds=5 sleepers=16", live="rounds=10"),
 ]
 
 TABLES = {"core": CORE, "threads": THREAD_SWEEPS, "latency": LATENCY, "field": FIELD, "seeds": SEEDS}
