@@ -4,6 +4,7 @@
 The command is started by the small program `measure`, because a process started from here would count this script's
 memory as its own peak (see measure.c).
 """
+import functools
 import os
 import re
 import signal
@@ -17,10 +18,6 @@ from failure import Failure
 # Settings of allocators that the caller's environment may hold; every arm runs with its defaults and what --env says.
 FOREIGN_SETTINGS = re.compile(r"(MALLOC|MIMALLOC|TCMALLOC|TBB_MALLOC|JEMALLOC|SCUDO|FASTALLOC)_|"
                               r"GLIBC_TUNABLES$|LD_PRELOAD$")
-
-# Where the arm without a library gets its malloc from: what this process has it from, which preloads nothing.
-C_LIBRARY = next((os.path.realpath(line.split()[-1]) for line in open("/proc/self/maps", encoding="utf-8")
-                  if re.search(r"/libc[.-].*so", line)), "libc")
 
 LIMIT_SECONDS = 90  # of a cell of the whole benchmark
 
@@ -99,13 +96,20 @@ def run(build, arm, command, runs=1, environment=None, client=None, library=None
             return Cell(dict(word.split("=", 1) for word in file.read().split()), runs, output)
 
 
+@functools.cache
+def c_library():
+    """Where the arm without a library has its malloc from: what this process has it from, which preloads nothing."""
+    with open("/proc/self/maps", encoding="utf-8") as file:
+        return next(os.path.realpath(line.split()[-1]) for line in file if re.search(r"/libc[.-].*so", line))
+
+
 def parse_line(line, arm):
     """The words of one line of one of our programs. Makes sure that the preload took effect."""
     fields = dict(word.split("=", 1) for word in line.split() if "=" in word)
     if "ns_per_op" not in fields:
         raise Failure(f"unexpected output: {line!r}")
     came_from = os.path.realpath(fields["malloc_from"])
-    wanted = os.path.realpath(arm.library) if arm.library else C_LIBRARY
+    wanted = os.path.realpath(arm.library) if arm.library else c_library()
     if came_from != wanted:
         raise Failure(f"malloc came from {came_from}: the preload had no effect")
     return fields

@@ -24,7 +24,7 @@ BENCH = pathlib.Path(__file__).resolve().parents[2] / "bench"
 sys.path.insert(0, str(BENCH))
 import cells  # noqa: E402
 import jobs  # noqa: E402
-import programs  # noqa: E402
+import program  # noqa: E402
 import results as results_module  # noqa: E402
 import workloads  # noqa: E402
 from results import Results, interval  # noqa: E402
@@ -187,8 +187,7 @@ def a_release_is_not_made_of_a_smoke_run():
 
 
 def outputs_that_differ_are_a_failure():
-    program = programs.Program("p", "about", ["true"], ["coreutils"])
-    job = jobs.ProgramJob(program, BUILD)
+    job = jobs.ProgramJob(program.Program("p", "about", ["true"], ["coreutils"]), BUILD)
     assert job.differences() is None
     for name, output in (("one", b"same"), ("two", b"same"), ("three", b"other")):
         job.digests.setdefault(job.digest(output), set()).add(name)
