@@ -21,16 +21,18 @@ enum
 
 // ---- in the program that was started again -----------------------------------------------------------------------
 
-static int all_must_succeed;
+// Which time it is that the limit is high and all must succeed, 0 while it is low.
+static unsigned all_must_succeed;
 static unsigned refused, served;
 
-static void note(const void *block, int must)
+// `must`: all_must_succeed before the call. A thread that waited for a processor in between may have met a lower limit.
+static void note(const void *block, unsigned must)
 {
     __atomic_fetch_add(block ? &served : &refused, 1, __ATOMIC_RELAXED);
     if (block)
         return;
     require(errno == ENOMEM);
-    require(!must);
+    require(must == 0 || must != __atomic_load_n(&all_must_succeed, __ATOMIC_ACQUIRE));
 }
 
 static size_t any_size(uint64_t *random)
@@ -42,7 +44,7 @@ static size_t any_size(uint64_t *random)
 // A parcel of another size in place of `parcel`, if there is memory for it. Only the head of a large one is filled.
 static struct parcel *resize(struct parcel *parcel, size_t bytes, uint64_t random)
 {
-    const int must = __atomic_load_n(&all_must_succeed, __ATOMIC_ACQUIRE);
+    const unsigned must = __atomic_load_n(&all_must_succeed, __ATOMIC_ACQUIRE);
     require(parcel_is_whole(parcel));
     void *block = realloc(parcel, bytes);
     note(block, must);
@@ -68,7 +70,7 @@ static void *work(void *argument)
             continue;
         }
         open_parcel(*slot);
-        const int must = __atomic_load_n(&all_must_succeed, __ATOMIC_ACQUIRE);
+        const unsigned must = __atomic_load_n(&all_must_succeed, __ATOMIC_ACQUIRE);
         errno = 0;
         *slot = make_parcel(size, random);
         note(*slot, must);
@@ -101,6 +103,7 @@ static void set_limit(int resource, rlim_t bytes)
 // The limit begins at twice what is in use and falls to a quarter of it; then it is raised.
 static void let_limit_fall(int resource, rlim_t raised)
 {
+    static unsigned times;
     const size_t in_use = counted_bytes(resource);
     for (size_t eighths = 16; eighths >= 2; eighths--)
     {
@@ -108,7 +111,7 @@ static void let_limit_fall(int resource, rlim_t raised)
         sleep_milliseconds(3);
     }
     set_limit(resource, raised);
-    __atomic_store_n(&all_must_succeed, 1, __ATOMIC_RELEASE);
+    __atomic_store_n(&all_must_succeed, ++times, __ATOMIC_RELEASE);
     sleep_milliseconds(20);
     __atomic_store_n(&all_must_succeed, 0, __ATOMIC_RELEASE);
 }
