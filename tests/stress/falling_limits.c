@@ -17,7 +17,8 @@
 enum
 {
     workers = 3,
-    held_by_each = 400
+    held_by_each = 400,
+    more_seconds = 30 // where nothing was refused so far
 };
 
 // ---- in the program that was started again -----------------------------------------------------------------------
@@ -117,6 +118,12 @@ static void let_limit_fall(int resource, rlim_t raised)
     __atomic_store_n(&all_must_succeed, 0, __ATOMIC_RELEASE);
 }
 
+static int is_over(double seconds)
+{
+    const int any_refused = __atomic_load_n(&refused, __ATOMIC_RELAXED) != 0;
+    return requirements_unmet || seconds >= seconds_for_each + (any_refused ? 0 : more_seconds);
+}
+
 static int work_under(const char *what)
 {
     const int resource = strcmp(what, "data") == 0 ? RLIMIT_DATA : RLIMIT_AS;
@@ -126,13 +133,9 @@ static int work_under(const char *what)
     require(fastalloc_get_stats(&before, sizeof before) == 0);
     start_busy_threads(workers, work);
     const double begin = seconds_now();
-    double passed;
     do
-    {
         let_limit_fall(resource, limits.rlim_cur);
-        passed = seconds_now() - begin;
-    } while (!requirements_unmet && (passed < seconds_for_each || (passed < seconds_for_each + 30 &&
-                                                                   __atomic_load_n(&refused, __ATOMIC_RELAXED) == 0)));
+    while (!is_over(seconds_now() - begin));
     stop_busy_threads();
     require_whole_heap();
     require(fastalloc_get_stats(&after, sizeof after) == 0);
