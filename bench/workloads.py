@@ -333,6 +333,15 @@ FIELD = [
              "burst burst_mib=128 keep_every=0 idle_ms=500 again=1", ("again_ns_per_op",),
              quick="burst_mib=4 idle_ms=20",
              live="idle_ms=1"),
+    *(Workload(f"fresh-{size}", f"memory touched for the first time, in blocks of {size} bytes", f"fresh size={size}",
+               rounds=5, quick="mib=4", live="mib=8", unit="ns/KiB", memory_mib=4096)
+      for size in (16, 64, 256, 1024, 4096, 16384, 65536)),
+    *(Workload(f"survivors{form}", f"300 000 blocks, one in 20 stays{about}, then {seconds} s without a call",
+               f"survivors {options}", ("wall", "idle_mib"), quick="blocks=3000 idle_ms=100", live="idle_ms=1",
+               whole=not form.endswith("long"))
+      for form, about, seconds, options in (
+          ("", "", 3, "idle_ms=3000"), ("-random", " at random", 3, "idle_ms=3000 random=1"),
+          ("-long", "", 40, "idle_ms=40000"), ("-random-long", " at random", 40, "idle_ms=40000 random=1"))),
     Workload("sleepers-256", "one busy thread beside 256 that freed 1 MiB each and sleep",
              "sleepers sleepers=256 rounds=200", ("wall", "end_mib"), quick="rounds=5 sleepers=16", live="rounds=10"),
 ]
