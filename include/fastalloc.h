@@ -131,6 +131,16 @@ struct fastalloc_stats
     uint64_t lock_waits;       /* times a thread waited for a lock that another held, a running total */
     uint64_t shared_writes;    /* two for each taking of a lock that is not an arena's own, with those of this call,
                                 * and for each of remote_batches, a running total */
+    uint64_t idle_bytes;       /* that hold memory and are nobody's: slack_bytes, free parts of open chunks, and pages
+                                * that no block in use touches, of these as many as there may be at most */
+    uint64_t broken_chunks;    /* meant for huge pages, of which a part was given back */
+    uint64_t charged_bytes;    /* given back out of huge pages that the system may not have split yet, an estimate */
+    uint64_t held_bytes;       /* in chunks that are open or hold memory, and in outside_bytes: what limits count */
+    uint64_t limit_bytes;      /* the lower of hard_limit and what the control group may have; 0 without one */
+    uint64_t returned_in_part_bytes; /* of returned_bytes, what did not go as whole chunks */
+    uint64_t promoted_chunks;        /* put onto huge pages after they were full, a running total */
+    uint64_t huge_unused_bytes;      /* of chunks in huge_chunks, in no use: resident for the page's sake */
+    uint64_t pinned_bytes;           /* in free blocks that share their pages with blocks in use */
 };
 
 /* Fills `stats`, of which the caller knows the first `bytes` bytes: pass sizeof *stats. Members this
@@ -143,6 +153,40 @@ FASTALLOC_EXPORT int fastalloc_get_stats(struct fastalloc_stats *stats, size_t b
  * `message` (at most `bytes` bytes with the final 0; may be NULL if bytes is 0); -1 with errno EBUSY
  * when called by a signal handler that interrupted the allocator. */
 FASTALLOC_EXPORT int fastalloc_check_heap(char *message, size_t bytes) FASTALLOC_NOEXCEPT;
+
+/* ---- memory that goes back ------------------------------------------------------------------------ */
+
+/* Gives everything that no block uses back to the system, at once, as malloc_trim(0): of all threads, but for
+ * what other threads' bins hold, which follows at their next call. Returns the bytes given back. */
+FASTALLOC_EXPORT size_t fastalloc_purge(void) FASTALLOC_NOEXCEPT;
+
+/* Starts a thread that lets time pass where no other thread calls: each second (demand_half_life) it gives
+ * back what was idle for long, sorts in blocks that other threads freed, and has huge pages split of which
+ * a part was given back. Signals are blocked in it. A process that forks has it in the child again. It
+ * never starts by itself: the setting background_thread=on starts it before main. Returns 0, also
+ * where it runs; or -1 with errno EAGAIN if there is no thread to be had. */
+FASTALLOC_EXPORT int fastalloc_background_thread_start(void) FASTALLOC_NOEXCEPT;
+
+/* Ends that thread and waits for its end. Returns 0, also where it does not run. */
+FASTALLOC_EXPORT int fastalloc_background_thread_stop(void) FASTALLOC_NOEXCEPT;
+
+/* Who is told of events. `size` is sizeof(struct fastalloc_observer), for members may be added at the end; a
+ * function may be NULL. */
+struct fastalloc_observer
+{
+    size_t size;
+    void *context; /* handed to the functions */
+
+    /* The memory held (held_bytes) was above the setting soft_limit, everything free was given back, and it
+     * still is. Called by the thread whose allocation passed the limit, before that returns; the function
+     * may allocate and free. Not called again before a sixteenth of the limit was free in between. */
+    void (*soft_limit_passed)(void *context, uint64_t held, uint64_t limit);
+};
+
+/* From now on `observer` is told, which must stay valid and unchanged until another one is and all calls that
+ * had begun before have returned. NULL: nobody. Returns 0, or -1 with errno EINVAL if its size is smaller than
+ * any version's. */
+FASTALLOC_EXPORT int fastalloc_observe(const struct fastalloc_observer *observer) FASTALLOC_NOEXCEPT;
 
 /* The version of the library that runs, "MAJOR.MINOR.PATCH". */
 FASTALLOC_EXPORT const char *fastalloc_version(void) FASTALLOC_NOEXCEPT;

@@ -115,4 +115,35 @@ static inline void assert_succeeded(const struct finished_program *finished)
         fail_msg("wait status 0x%x, standard error: %s", (unsigned)finished->status, finished->errors);
 }
 
+// ---- modes: what a test program does when it is started anew with a name and a setting ---------------------------------
+
+struct mode
+{
+    const char *name;
+    void (*body)(void);
+    const char *settings; // FASTALLOC_CONF
+};
+
+// Starts this program again for a mode and fails unless all that it requires is so.
+static inline void assert_mode_succeeds(const struct mode *mode)
+{
+    struct finished_program finished;
+    setenv("FASTALLOC_CONF", mode->settings, 1);
+    run_self(&finished, mode->name, NULL, NULL);
+    unsetenv("FASTALLOC_CONF");
+    assert_succeeded(&finished);
+}
+
+// Called by main() before it runs its group: does not return if the program was started for one of the modes.
+static inline void run_mode(const struct mode *modes, size_t mode_count, int count, char **arguments)
+{
+    own_path = arguments[0];
+    for (size_t index = 0; count > 1 && index < mode_count; index++)
+        if (strcmp(arguments[1], modes[index].name) == 0)
+        {
+            modes[index].body();
+            exit(__atomic_load_n(&requirements_unmet, __ATOMIC_RELAXED) ? 1 : 0);
+        }
+}
+
 #endif // TESTS_CHILDREN_H

@@ -26,6 +26,10 @@
 #pragma weak fastalloc_mallinfo2
 #pragma weak fastalloc_get_stats
 #pragma weak fastalloc_check_heap
+#pragma weak fastalloc_purge
+#pragma weak fastalloc_background_thread_start
+#pragma weak fastalloc_background_thread_stop
+#pragma weak fastalloc_observe
 #pragma weak fastalloc_version
 #pragma weak free_sized
 #pragma weak free_aligned_sized

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
 //
 // What a program may ask about the allocator: glibc's functions, and fastalloc's own statistics and heap check.
+#include "api/background.h"
 #include "api/names.h"
+#include "arena/purge.h"
 #include "os/options.h"
 #include "watch/heap_check.h"
 #include "watch/statistics.h"
@@ -67,6 +69,15 @@ constexpr Figure figures[] = {
     {"remote_batches", &fastalloc_stats::remote_batches},
     {"lock_waits", &fastalloc_stats::lock_waits},
     {"shared_writes", &fastalloc_stats::shared_writes},
+    {"idle_bytes", &fastalloc_stats::idle_bytes},
+    {"broken_chunks", &fastalloc_stats::broken_chunks},
+    {"charged_bytes", &fastalloc_stats::charged_bytes},
+    {"held_bytes", &fastalloc_stats::held_bytes},
+    {"limit_bytes", &fastalloc_stats::limit_bytes},
+    {"returned_in_part_bytes", &fastalloc_stats::returned_in_part_bytes},
+    {"promoted_chunks", &fastalloc_stats::promoted_chunks},
+    {"huge_unused_bytes", &fastalloc_stats::huge_unused_bytes},
+    {"pinned_bytes", &fastalloc_stats::pinned_bytes},
 };
 static_assert(sizeof figures / sizeof figures[0] == sizeof(fastalloc_stats) / sizeof(uint64_t),
               "every figure is named");
@@ -209,6 +220,32 @@ FASTALLOC_EXPORT int fastalloc_check_heap(char *message, size_t bytes) noexcept
 
 #define FASTALLOC_TEXT_OF(number) #number
 #define FASTALLOC_TEXT(number) FASTALLOC_TEXT_OF(number)
+
+FASTALLOC_EXPORT size_t fastalloc_purge() noexcept
+{
+    return purge(0);
+}
+
+FASTALLOC_EXPORT int fastalloc_observe(const struct fastalloc_observer *who) noexcept
+{
+    if (who != nullptr && who->size < sizeof *who)
+    {
+        errno = EINVAL;
+        return -1;
+    }
+    observer.store(who, std::memory_order_release);
+    return 0;
+}
+
+FASTALLOC_EXPORT int fastalloc_background_thread_start() noexcept
+{
+    return background.start();
+}
+
+FASTALLOC_EXPORT int fastalloc_background_thread_stop() noexcept
+{
+    return background.stop();
+}
 
 FASTALLOC_EXPORT const char *fastalloc_version() noexcept
 {

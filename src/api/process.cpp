@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: MIT
 #include "api/process.h"
 
+#include "api/background.h"
 #include "api/names.h"
 #include "arena/allocate.h"
 #include "arena/foreign.h"
 #include "arena/registry.h"
+#include "heap/window.h"
+#include "os/options.h"
 #include "os/topology.h"
 
 #include <dlfcn.h>
@@ -32,8 +35,15 @@ __attribute__((constructor)) void fastalloc::fastalloc_process_starts()
 {
     load_options_once();
     program_malloc_is_ours = ask_whose_malloc();
-    // Registered early, so run last before a fork and first after it: other handlers may allocate.
+    // Asked of the system once: before main, where a filter may be laid.
     if (program_malloc_is_ours)
-        (void)topology::has_several_nodes(); // asked of the system once: before main, where a filter may be laid
-    pthread_atfork([] { registry.fork_prepare(); }, [] { registry.fork_parent(); }, [] { registry.fork_child(); });
+    {
+        (void)topology::has_several_nodes();
+        window.place_once();
+    }
+    // Registered early, so run last before a fork and first after it: other handlers may allocate.
+    pthread_atfork([] { registry.fork_prepare(); }, [] { registry.fork_parent(); },
+                   [] { background.after_fork_in_child(registry.fork_child()); });
+    if (program_malloc_is_ours && options().background_thread == BackgroundThread::on)
+        background.start();
 }

@@ -17,6 +17,7 @@
 #pragma once
 
 #include "arena/bin.h"
+#include "arena/ebb.h"
 #include "heap/node_heap.h"
 #include "heap/window.h"
 
@@ -31,6 +32,11 @@ struct Allocation
 {
     void *block; // null: out of memory
     bool zeroed; // known to be zero already
+
+    explicit operator bool() const
+    {
+        return block != nullptr;
+    }
 };
 
 // What an arena does when the fast path falls out of it. The functions take the arena the words named.
@@ -66,6 +72,15 @@ struct OutboxSlot
 
 constexpr unsigned no_bin = class_count; // always empty and full: what records of medium spans name
 constexpr unsigned default_bins = class_count + 1;
+
+// Numbers of slices plus one: all zero is empty. A span with blocks to be counted waits for that first.
+struct SpanQueue
+{
+    uint32_t first_plus_one = 0;
+    uint32_t last_plus_one = 0;
+};
+constexpr uint8_t idle_queue = 0;
+constexpr uint8_t uncounted_queue = 1;
 
 class Arena
 {
@@ -126,6 +141,18 @@ public:
     // survive a fork: back to the spans. Requires: lock held.
     void settle();
 
+    // Finds out what is idle of this arena's spans until at most `keep` bytes of its node may be. Requires: lock held.
+    void count_idle(uint64_t keep);
+
+    // Whether spans of this arena may have idle pages: a hint, any thread.
+    bool may_have_idle() const
+    {
+        return may_have_idle_.load(std::memory_order_relaxed);
+    }
+
+    // Gives back idle pages of this arena's spans until at most `keep` bytes of its node are idle. Requires: lock held.
+    void discard_idle(uint64_t keep);
+
     // The first broken invariant of what is not private, or null. Requires: lock held.
     const char *verify() const;
 
@@ -141,6 +168,7 @@ public:
         uint64_t overflows;
         uint64_t remote_batches;
         int64_t handed_out_pending;
+        int64_t idle_pending;
     };
     // Requires: lock held.
     Figures figures() const;
@@ -215,6 +243,20 @@ private:
     bool flush_slot(OutboxSlot *slot);
     void hand_to(Arena *owner, void *first, void *last, uint32_t bytes);
 
+    // arena/idle.cpp
+    void reckon_idle(Span *span);
+    void put_in_queue(Span *span, uint32_t reckoned, uint8_t queue);
+    void tell_idle();
+    void look_at_bound();
+    void forget_idle(Span *span);
+    void count_blocks(Span *span);
+    void discard_pages(Span *span);
+    uint64_t discard_small(Span *span);
+    void unlist_discarded(Span *span, uint32_t listed);
+    uint64_t discard_medium(Span *span);
+    void restore_blocks(Span *span);
+    static void tell_if_filled(const Span *span);
+
     // arena/budget.cpp
     void adjust_limit(unsigned index);
     void raise_limit(unsigned index);
@@ -222,7 +264,10 @@ private:
     void set_charged(uint64_t bytes);
     bool holds_lease() const;
     uint64_t own_share() const;
+    uint64_t bytes_in_bins() const;
     bool owes_lease() const;
+    bool ebbs();
+    void empty_bins();
     void slow_path_done();
     void verify_or_die() const;
     void look_for_unused_bins();
@@ -231,6 +276,12 @@ private:
     uint64_t charged_ = 0;   // sum of 2 x limit x block size over all bins
     int64_t handed_out_ = 0; // not yet in the node's total
     int64_t held_ = 0;       // bytes in blocks of its spans that are handed out
+    Ebb ebb_;
+    unsigned given_ = 0;      // slices given back to the node heap, less those taken since
+    int64_t idle_ = 0;        // bytes of its spans that may have become idle, not yet in the node's total
+    bool may_exceed_ = false; // more may be idle, or the bound be lower, since somebody looked
+    SpanQueue queues_[2];     // spans that may have idle pages, linked through their SpanPages
+    std::atomic<bool> may_have_idle_{false}; // whether one of them is not empty; read without the lock (relaxed)
     uint32_t slow_paths_ = 0;
     Arena *adopt_cursor_ = nullptr; // where the last search for detached arenas stopped
     uint64_t refills_ = 0;
@@ -250,12 +301,15 @@ private:
 
 static_assert(sizeof(Arena) <= 4096, "an arena's every-day part is one page");
 
+// See Lock::MayWait.
+bool may_wait_for_arena();
+
 // Holds an arena's lock; looks at the inbox again after unlocking, for a pusher that could not get the lock meanwhile.
 // tests/models/inbox.cpp checks this protocol.
 class ArenaGuard
 {
 public:
-    explicit ArenaGuard(Arena *arena) : arena_(arena), outcome_(arena->lock.lock())
+    explicit ArenaGuard(Arena *arena) : arena_(arena), outcome_(arena->lock.lock(may_wait_for_arena))
     {
     }
 
@@ -293,6 +347,16 @@ extern Arena ending_arena; // where they end
 extern Arena watched_arena;
 
 extern const ArenaOperations attached_operations;
+
+// ---- giving back, arena/idle.cpp ------------------------------------------------------------------------
+
+// If more than `most` bytes are idle on a node, gives back what exceeds `keep`, which is less where it would otherwise be
+// the same again soon: chunks, slices, then pages of spans, for which it takes the locks of arenas that nobody holds.
+// `mine`: an arena whose lock the caller has, or null. Requires: no lock of a node heap.
+void give_back(NodeHeap &heap, uint64_t keep, uint64_t most, Arena *mine);
+
+// The same down to the bound, if more is idle.
+void give_back_excess(NodeHeap &heap, Arena *mine);
 
 // ---- the fast path ------------------------------------------------------------------------------------
 

@@ -3,6 +3,8 @@
 
 #include "arena/misuse.h"
 #include "arena/registry.h"
+#include "heap/limits.h"
+#include "os/clock.h"
 #include "os/options.h"
 
 namespace fastalloc
@@ -13,7 +15,8 @@ constinit Fund fund;
 namespace
 {
 
-// Open chunks, per byte of the fund's fixed part, above which that part is not granted.
+// Open chunks, per byte of the fund's fixed part, above which that part is not granted; and what is left before a limit,
+// per byte of the fund.
 constexpr uint64_t pinned_per_lease = 8;
 
 uint64_t own_budget()
@@ -28,19 +31,22 @@ uint64_t leased_part(uint64_t charged)
     return charged > own ? charged - own : 0;
 }
 
-// What may be leased in all. Blocks in bins pin the spans they are of, in the worst case each one another; so the part
-// that does not follow live memory is granted only while all that is open is little.
+// What may be leased in all. Blocks in bins pin the spans they are of, in the worst case each one another; so live memory
+// counts only as far as it lies in spans, and the part that does not follow it is granted only while all that is open is
+// little.
 uint64_t fund_total()
 {
     uint64_t live = 0;
     uint64_t open = 0;
     for_each_node_heap([&](const NodeHeap &heap) {
-        live += heap.live_bytes();
+        live += heap.live_in_spans();
         open += heap.open_bytes();
     });
     const uint64_t share = live / 1000 * options().lease_share;
     const uint64_t least = open <= pinned_per_lease * options().lease_fund ? options().lease_fund : 0;
-    return share > least ? share : least;
+    const uint64_t most = limits.room() / pinned_per_lease;
+    const uint64_t total = share > least ? share : least;
+    return total < most ? total : most;
 }
 
 uint64_t left_in_fund(uint64_t leased)
@@ -105,6 +111,15 @@ uint64_t Arena::own_share() const
     return held > charged_ ? (held - charged_) / 1000 * options().lease_share : 0;
 }
 
+uint64_t Arena::bytes_in_bins() const
+{
+    uint64_t bytes = 0;
+    for (unsigned index = 0; index < class_count; ++index)
+        bytes += uint64_t{bins[index].count() + backs_[index].spare_count.load(std::memory_order_relaxed)} *
+                 class_bytes(static_cast<SizeClass>(index));
+    return bytes;
+}
+
 // Whether more was leased than is due, by all together and by this arena.
 bool Arena::owes_lease() const
 {
@@ -156,6 +171,30 @@ void Arena::adjust_limit(unsigned index)
         raise_limit(index);
 }
 
+// Whether this thread's bins are to be emptied because little is left of what it held. Not while all that is open is so
+// little that bins may pin it.
+bool Arena::ebbs()
+{
+    return ebb_.may_be_low(held_, static_cast<int64_t>(charged_)) &&
+           heap().open_bytes() > pinned_per_lease * options().lease_fund && !ebb_.is_wave(now_ms) &&
+           ebb_.may_be_low(held_, static_cast<int64_t>(bytes_in_bins()));
+}
+
+// What they may hold then is what bins begin with, so that the next slow path is near.
+void Arena::empty_bins()
+{
+    ebb_.begin(now_ms);
+    for (unsigned index = 0; index < class_count; ++index)
+    {
+        Bin &bin = bins[index];
+        const auto size_class = static_cast<SizeClass>(index);
+        return_spare(index);
+        return_colder(&bin, 0);
+        lower_limit(index, is_small(size_class) ? first_limit(2 * class_bytes(size_class)) : 0);
+    }
+    tell_idle();
+}
+
 // Gives blocks above the new limit back to their spans and the charge back to budget or fund.
 void Arena::lower_limit(unsigned index, uint32_t limit)
 {
@@ -174,12 +213,16 @@ void Arena::slow_path_done()
 {
     if constexpr (checks >= 2)
         verify_or_die();
+    look_at_bound();
     if (++slow_paths_ % slow_paths_per_scan != 0)
         return;
     if constexpr (checks == 1)
         verify_or_die();
     look_for_unused_bins();
-    heap().tick();
+    heap().promote_now_and_then();
+    const uint64_t keep = heap().tick();
+    if (heap().idle_bytes() > keep)
+        give_back(heap(), keep, keep, this);
 }
 
 // A bin that looks as it did at the last scan has not been used, or needs one block only: it loses half its limit.
@@ -257,6 +300,7 @@ void Arena::flush_locked()
     drain_locked();
     heap().handed_out.fetch_add(static_cast<uint64_t>(handed_out_), std::memory_order_relaxed);
     handed_out_ = 0;
+    give_back_excess(heap(), this);
 }
 
 // A bin may have been cut off anywhere: its stacks are valid lists, or one under two names; their lengths are counted

@@ -68,17 +68,27 @@ void Arena::release_medium(Span *record, void *block)
     change(&head->binned, bit, 0);
 }
 
-// One block, the lowest, so that what was handed out before is used first.
+// One block: the lowest that has memory, else the lowest.
 void Arena::take_medium(Span *span, Chain *chain)
 {
+    SpanPages *const pages = span_pages_at(slice_of(span));
     const uint64_t free = span->free_blocks.load(std::memory_order_relaxed);
-    const auto number = static_cast<unsigned>(lowest_bit(free));
-    change(&span->free_blocks, 0, uint64_t{1} << number);
+    const uint64_t present = free & ~pages->absent();
+    const auto number = static_cast<unsigned>(lowest_bit(present != 0 ? present : free));
+    const uint64_t bit = uint64_t{1} << number;
+    const size_t bytes = class_bytes(span->size_class);
+    change(&span->free_blocks, 0, bit);
     ++span->handed_out;
-    chain->zeroed = span->zeroed && number >= span->fresh;
+    chain->zeroed = (pages->absent() & bit) != 0;
+    pages->set_absent(pages->absent() & ~bit);
     if (number >= span->fresh)
         span->fresh = static_cast<uint16_t>(number + 1);
-    chain->first = reinterpret_cast<void *>(address_of(span) + number * class_bytes(span->size_class));
+    else if (chain->zeroed)
+    {
+        heap().pages_wanted(bytes);
+        may_exceed_ = true; // demand may have decayed
+    }
+    chain->first = reinterpret_cast<void *>(address_of(span) + number * bytes);
     chain->count = 1;
 }
 
@@ -92,8 +102,12 @@ void Arena::give_medium(Span *head, void *block)
     count_handed_out(-static_cast<int64_t>(class_bytes(head->size_class)));
     if (head->handed_out == 0)
         give_span(head);
-    else if (!head->listed)
-        list_span(head);
+    else
+    {
+        reckon_idle(head);
+        if (!head->listed)
+            list_span(head);
+    }
 }
 
 } // namespace fastalloc

@@ -5,6 +5,7 @@
 #include "arena/allocate.h"
 #include "arena/foreign.h"
 #include "arena/misuse.h"
+#include "arena/purge.h"
 #include "arena/registry.h"
 #include "heap/large.h"
 #include "heap/outside.h"
@@ -34,8 +35,10 @@ void release_big(Span *record, void *block)
 {
     if (record != nullptr && record->kind.load(std::memory_order_relaxed) == SpanKind::large)
     {
+        NodeHeap &heap = node_heap_of(slice_of(record));
         if (!large_release(record, block))
             fatal_inside("free", block, large_usable(record));
+        give_back_excess(heap, nullptr);
     }
     else if (!outside.release(block))
         foreign_release("free", block);
@@ -117,7 +120,7 @@ Allocation empty_allocate(Arena *empty, size_t size, size_t alignment)
 void empty_release(Arena *, void *block)
 {
     // Before the first block there is none to free: a pointer from elsewhere needs no arena.
-    Arena *const home = window_bounds.base == 0 ? nullptr : come_home();
+    Arena *const home = window.regions() == 0 ? nullptr : come_home();
     Arena *const seen = view_of(home != nullptr ? home : &ending_arena);
     seen->operations->release(seen, block);
 }
@@ -150,8 +153,10 @@ Allocation allocate(size_t size, size_t alignment)
     load_options_once();
     if (FASTALLOC_UNLIKELY(size > size_max))
         return {nullptr, false};
-    Arena *const arena = thread_words.malloc_arena.load(std::memory_order_relaxed);
-    return arena->operations->allocate(arena, size, alignment);
+    return within_limits([=] {
+        Arena *const arena = thread_words.malloc_arena.load(std::memory_order_relaxed);
+        return arena->operations->allocate(arena, size, alignment);
+    });
 }
 
 void load_options_once()

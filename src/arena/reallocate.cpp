@@ -5,6 +5,7 @@
 
 #include "arena/foreign.h"
 #include "arena/misuse.h"
+#include "arena/purge.h"
 #include "heap/large.h"
 #include "heap/outside.h"
 
@@ -41,7 +42,10 @@ void *reallocate_large(Span *head, void *block, size_t size)
 {
     const size_t usable = large_usable(head);
     if (size <= large_max && size > medium_max && large_resize(head, size))
+    {
+        give_back_excess(node_heap_of(slice_of(head)), nullptr);
         return block;
+    }
     if (size > usable && usable >= carry_out_min)
     {
         void *const carried = outside.carry_out(reinterpret_cast<uintptr_t>(block), usable, size);
@@ -58,7 +62,7 @@ void *reallocate_outside(void *block, size_t usable, size_t size)
 {
     if (size > medium_max)
     {
-        void *const resized = outside.reallocate(block, size);
+        void *const resized = within_limits([=] { return outside.reallocate(block, size); });
         if (resized == nullptr)
             errno = ENOMEM;
         return resized;

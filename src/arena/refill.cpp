@@ -7,6 +7,7 @@
 #include "arena/budget.h"
 #include "arena/misuse.h"
 #include "arena/registry.h"
+#include "os/clock.h"
 
 namespace fastalloc
 {
@@ -44,6 +45,15 @@ void *next_in_bin(const void *block)
     return next;
 }
 
+// The block at the head of a span's list is handed out.
+void hand_out_listed(Span *span, const void *block)
+{
+    if (span->uncounted != 0)
+        --span->uncounted;
+    else
+        span_pages_at(slice_of(span))->hand_out(span->size_class, offset_in_slice(block));
+}
+
 } // namespace
 
 // ---- from spans to a bin -------------------------------------------------------------------------------------
@@ -52,16 +62,27 @@ void *next_in_bin(const void *block)
 // block.
 void Arena::take_listed(Span *span, uint32_t wanted, Chain *chain)
 {
-    const uint32_t length = span->free_list_length();
+    if (span->free_list == nullptr)
+        restore_blocks(span);
+    const uint32_t length = listed_blocks(span);
     const uint32_t take = length < wanted ? length : wanted;
     void *const first = span->free_list;
-    if (take == length && chain->first == nullptr)
+    if (take == length && chain->first == nullptr && length == span->free_list_length())
+    {
         span->free_list = nullptr;
+        span->uncounted = 0;
+        if (span->paged)
+            span_pages_at(slice_of(span))->hand_out_all();
+    }
     else
     {
         void *last = first;
+        hand_out_listed(span, first);
         for (uint32_t step = 1; step < take; ++step)
+        {
             last = next_in_span(last);
+            hand_out_listed(span, last);
+        }
         span->free_list = take < length ? next_in_span(last) : nullptr;
         set_next(last, chain->first);
     }
@@ -91,7 +112,11 @@ void Arena::take_fresh(Span *span, uint32_t wanted, Chain *chain)
         chain->zeroed = span->zeroed;
     chain->first = first;
     chain->count += take;
+    const uint32_t begin = number * bytes;
+    if (span->paged)
+        span_pages_at(slice_of(span))->hand_out_fresh(begin, begin + take * bytes);
     span->fresh = static_cast<uint16_t>(span->fresh + take);
+    tell_if_filled(span);
     span->handed_out = static_cast<uint16_t>(span->handed_out + take);
 }
 
@@ -99,7 +124,7 @@ void Arena::take_fresh(Span *span, uint32_t wanted, Chain *chain)
 uint32_t Arena::blocks_ready(SizeClass size_class) const
 {
     const uint32_t partial_plus_one = backs_[size_class].partial_plus_one;
-    return partial_plus_one != 0 ? span_at(partial_plus_one - 1)->free_list_length() : 0;
+    return partial_plus_one != 0 ? listed_blocks(span_at(partial_plus_one - 1)) : 0;
 }
 
 // A chain of up to `wanted` blocks: all that own spans have, before a span is adopted or a new one begun. If it
@@ -116,13 +141,15 @@ void Arena::gather(SizeClass size_class, uint32_t wanted, Chain *chain)
         if (span == nullptr)
             break;
         const bool medium = !is_small(size_class);
-        const bool fresh = span->free_list_length() == 0;
+        // Before discarded pages are threaded again, too.
+        const bool fresh = !medium && span->free_list == nullptr && span->fresh < span->capacity;
         if (medium)
             take_medium(span, chain);
         else if (fresh)
             take_fresh(span, wanted - chain->count, chain);
         else
             take_listed(span, wanted - chain->count, chain);
+        reckon_idle(span);
         if (!span->has_room())
             unlist_span(span);
         if (fresh || medium)
@@ -154,6 +181,7 @@ Allocation Arena::refill(SizeClass size_class)
         adjust_limit(size_class);
     Chain chain;
     gather(size_class, bin.limit > 1 ? bin.limit : 1, &chain);
+    ebb_.rise(held_, now_ms);
     ++refills_;
     slow_path_done();
     if (chain.count <= 1)
@@ -193,12 +221,17 @@ void Arena::splice(Span *span, void *first, void *last, uint32_t count)
         fatal_too_many_blocks(span);
     set_next(last, span->free_list);
     span->free_list = first;
+    span->uncounted = static_cast<uint16_t>(span->uncounted + count);
     span->handed_out = static_cast<uint16_t>(span->handed_out - count);
     count_handed_out(-static_cast<int64_t>(count * class_bytes(span->size_class)));
     if (span->handed_out == 0)
         give_span(span);
-    else if (!span->listed)
-        list_span(span);
+    else
+    {
+        reckon_idle(span);
+        if (!span->listed)
+            list_span(span);
+    }
 }
 
 // `count` linked blocks of this arena's spans back to them, run by run.
@@ -319,7 +352,10 @@ void Arena::overflow(Span *record, void *block)
     const unsigned index = record->size_class;
     Bin &bin = bins[index];
     ++overflows_;
-    adjust_limit(index);
+    if (ebbs())
+        empty_bins();
+    else
+        adjust_limit(index);
     if (bin.room.load() == 0)
     {
         return_spare(index);
@@ -327,7 +363,10 @@ void Arena::overflow(Span *record, void *block)
     }
     slow_path_done();
     if (bin.room.load() == 0)
+    {
         return_blocks(block, 1);
+        look_at_bound();
+    }
     else if (is_small(record->size_class))
         release_small(record, block);
     else

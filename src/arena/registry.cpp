@@ -48,18 +48,34 @@ extern "C" void fastalloc_thread_exits(void *arena)
     registry.thread_exits(static_cast<Arena *>(arena));
 }
 
+// See Lock::MayWait.
+bool may_wait_for_registry()
+{
+    bool holds_later = false;
+    for (Arena *arena = registry.first(); arena != nullptr; arena = arena->next_arena.load(std::memory_order_acquire))
+        holds_later |= arena->lock.held_by_me();
+    return !holds_later && may_wait_for_arena();
+}
+
 } // namespace
+
+bool may_wait_for_arena()
+{
+    bool holds_later = window.lock.held_by_me() || outside.lock.held_by_me();
+    for_each_node_heap([&](const NodeHeap &heap) { holds_later |= heap.lock.held_by_me(); });
+    return !holds_later;
+}
 
 // ---- arenas ---------------------------------------------------------------------------------------------
 
 Arena *Registry::new_arena(Node node, Arena::Purpose purpose)
 {
-    const NodeHeap::Run run = node_heap(node).take(1);
+    const NodeHeap::Run run = node_heap(node).take(1, 1, NodeHeap::Blocks::larger); // a page or two of it
     if (run.slice == no_slice)
         return nullptr;
     span_at(run.slice)->kind.store(SpanKind::metadata, std::memory_order_relaxed);
     auto *memory = reinterpret_cast<void *>(address_of_slice(run.slice));
-    if (!run.zeroed)
+    if (!run.zeroed && !node_heap(node).discard_taken(run.slice))
         memset(memory, 0, sizeof(Arena));
     Arena *arena = new (memory) Arena(&attached_operations, node, purpose);
     arena->link_secret = window_bounds.link_secret;
@@ -101,7 +117,7 @@ Arena *Registry::common_arena(Node node)
     for (Arena *arena = first(); arena != nullptr; arena = arena->next_arena.load(std::memory_order_acquire))
         if (arena->is_common && arena->node == node)
             return arena;
-    Guard guard(lock);
+    Guard guard(lock, may_wait_for_registry);
     if (!guard)
         return nullptr;
     for (Arena *arena = first(); arena != nullptr; arena = arena->next_arena.load(std::memory_order_acquire))
@@ -118,7 +134,7 @@ Arena *Registry::attach()
 {
     Arena *arena = nullptr;
     {
-        Guard guard(lock);
+        Guard guard(lock, may_wait_for_registry);
         if (!guard)
             return nullptr;
         if (!key_made_ && !key_refused_)
@@ -179,7 +195,7 @@ void Registry::detach(Arena *arena)
     // Read without the lock: a few more or less than warm_max do not matter.
     const bool room = warm_count_.load(std::memory_order_relaxed) < warm_max;
     const Arena::Bins bins = arena->hand_over(room ? Arena::Bins::kept : Arena::Bins::emptied);
-    Guard guard(lock);
+    Guard guard(lock, may_wait_for_registry);
     show(&thread_words, view_of(&ending_arena));
     thread_words.self = nullptr;
     arena->words = nullptr;
@@ -198,7 +214,7 @@ void Registry::detach(Arena *arena)
 
 void Registry::ask_all_to_flush()
 {
-    Guard guard(lock);
+    Guard guard(lock, may_wait_for_registry);
     if (!guard)
         return;
     for (Arena *arena = first(); arena != nullptr; arena = arena->next_arena.load(std::memory_order_acquire))
@@ -211,7 +227,7 @@ void Registry::ask_all_to_flush()
 void Registry::flush_and_restore(Arena *arena)
 {
     {
-        Guard guard(lock);
+        Guard guard(lock, may_wait_for_registry);
         if (!guard)
             return;
         show(&thread_words, view_of(arena));
@@ -219,25 +235,23 @@ void Registry::flush_and_restore(Arena *arena)
     arena->flush();
 }
 
-void Registry::tidy()
+void Registry::tidy(uint64_t keep)
 {
     for (Arena *arena = first(); arena != nullptr; arena = arena->next_arena.load(std::memory_order_acquire))
     {
-        if (arena->attached.load(std::memory_order_relaxed))
+        if (!arena->attached.load(std::memory_order_relaxed))
         {
-            arena->drain();
-            continue;
-        }
-        Guard guard(lock);
-        if (!guard)
-            return;
-        if (arena->attached.load(std::memory_order_relaxed))
-            continue;
-        {
-            ArenaGuard arena_guard(arena);
-            arena->settle();
+            Guard guard(lock, may_wait_for_registry);
+            if (!guard)
+                return;
+            const ArenaGuard arena_guard(arena);
+            if (arena_guard && !arena->attached.load(std::memory_order_relaxed))
+                arena->settle();
         }
         arena->drain();
+        const ArenaGuard arena_guard(arena);
+        if (arena_guard)
+            arena->discard_idle(keep);
     }
 }
 
@@ -316,7 +330,7 @@ void Registry::fork_parent()
     end_fork();
 }
 
-void Registry::fork_child()
+bool Registry::fork_child()
 {
     const bool stands_still = Lock::passes_now();
     if (!stands_still)
@@ -346,6 +360,7 @@ void Registry::fork_child()
         }
     }
     end_fork();
+    return stands_still;
 }
 
 void Registry::end_fork()

@@ -38,8 +38,9 @@ public:
     // The calling thread was asked: flushes and looks at its own arena again.
     void flush_and_restore(Arena *arena);
 
-    // Drains and, where no thread is attached, flushes every arena that can be locked.
-    void tidy();
+    // Drains and, where no thread is attached, flushes every arena, and gives back its idle pages until at most `keep`
+    // bytes of its node are idle.
+    void tidy(uint64_t keep);
 
     Arena *first() const
     {
@@ -75,9 +76,10 @@ public:
     // fork: prepare locks all, and its thread passes through; the other two let go. In the child every other thread's
     // arena is detached where it stood. In a signal handler that interrupted the allocator prepare locks what it gets
     // soon; what other threads hold is given up in the child, where allocation may fail from then on.
+    // fork_child() says whether all were taken.
     void fork_prepare();
     void fork_parent();
-    void fork_child();
+    bool fork_child();
 
     Lock lock;
 

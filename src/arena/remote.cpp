@@ -87,8 +87,10 @@ void Arena::push_inbox(void *first, void *last, uint32_t bytes)
         set_next(last, head);
     } while (!inbox_.compare_exchange_weak(head, first, std::memory_order_release, std::memory_order_relaxed));
     // Sequentially consistent, like the attempt at the lock that follows: see ArenaGuard's destructor.
-    if (inbox_bytes_.fetch_add(bytes) + bytes > inbox_bound)
-        drain_if_full();
+    if (inbox_bytes_.fetch_add(bytes) + bytes <= inbox_bound)
+        return;
+    drain_if_full();
+    give_back_excess(heap(), nullptr);
 }
 
 void Arena::drain_if_full()
@@ -105,8 +107,10 @@ void Arena::drain_if_full()
 void Arena::drain()
 {
     ArenaGuard guard(this);
-    if (guard)
-        drain_locked();
+    if (!guard)
+        return;
+    drain_locked();
+    give_back_excess(heap(), this);
 }
 
 void Arena::drain_locked()

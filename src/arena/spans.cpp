@@ -48,7 +48,11 @@ void Arena::unlist_span(Span *span)
 Span *Arena::new_span(SizeClass size_class)
 {
     const ClassShape &shape = shape_of(size_class);
-    const NodeHeap::Run run = heap().take(shape.slices);
+    const auto blocks = shape.bytes <= small_page_bytes ? NodeHeap::Blocks::up_to_a_page : NodeHeap::Blocks::larger;
+    const auto need = given_ != 0 ? NodeHeap::Need::again : NodeHeap::Need::first;
+    const NodeHeap::Run run = heap().take(shape.slices, 1, blocks, need);
+    given_ -= given_ < shape.slices ? given_ : shape.slices;
+    may_exceed_ = true; // demand may have decayed
     if (run.slice == no_slice)
         return nullptr;
     Span *head = span_at(run.slice);
@@ -56,16 +60,28 @@ Span *Arena::new_span(SizeClass size_class)
     head->capacity = shape.capacity;
     head->handed_out = 0;
     head->zeroed = run.zeroed;
-    if (!run.intact || head->size_class != size_class)
+    const SizeClass again = run.intact ? head->size_class : no_class; // the class whose list it still has
+    if (again != size_class)
     {
         head->fresh = 0;
         head->start = is_small(size_class) ? first_block(run.slice, size_class) : 0;
         head->free_list = nullptr;
     }
     if (is_small(size_class))
+    {
         head->stride = stride_of(size_class);
+        if (again != size_class)
+        {
+            head->uncounted = 0;
+            if (head->paged || !run.zeroed)
+                span_pages_at(run.slice)->begin(size_class, !run.zeroed);
+            head->paged = !run.zeroed;
+        }
+    }
     else
     {
+        span_pages_at(run.slice)->set_absent(run.zeroed ? ~uint64_t{0} : 0);
+        head->paged = true;
         head->binned.store(0, std::memory_order_relaxed);
         head->free_blocks.store(mask_of<uint64_t>(0, shape.capacity), std::memory_order_relaxed);
     }
@@ -88,10 +104,10 @@ void Arena::give_span(Span *span)
 {
     if (span->listed)
         unlist_span(span);
+    forget_idle(span);
     const SliceIndex slice = slice_of(span);
     const unsigned slices = span->slices;
-    const bool small = is_small(span->size_class);
-    const auto contents = small ? NodeHeap::Contents::intact_span : NodeHeap::Contents::unknown;
+    const auto contents = is_small(span->size_class) ? NodeHeap::Contents::intact_span : NodeHeap::Contents::unknown;
     for (unsigned offset = 0; offset < slices; ++offset)
     {
         Span *record = span_at(slice + offset);
@@ -99,7 +115,9 @@ void Arena::give_span(Span *span)
         record->kind.store(SpanKind::free, std::memory_order_relaxed);
         record->back = 0;
     }
+    given_ += slices;
     heap().give(slice, slices, contents);
+    may_exceed_ = true;
 }
 
 // A span with room from an arena no thread is attached to.
@@ -123,6 +141,7 @@ Span *Arena::adopt_span(SizeClass size_class)
             continue;
         Span *span = span_at(slice);
         other->unlist_span(span);
+        other->forget_idle(span);
         const auto held = static_cast<int64_t>(span->handed_out * class_bytes(size_class));
         other->held_ -= held;
         held_ += held;
@@ -133,6 +152,7 @@ Span *Arena::adopt_span(SizeClass size_class)
             record->owner.store(this);
         }
         list_span(span);
+        reckon_idle(span);
         return span;
     }
     return nullptr;

@@ -68,16 +68,14 @@ void Arena::verify_or_die() const
 Arena::Figures Arena::figures() const
 {
     Figures figures{};
-    for (unsigned index = 0; index < class_count; ++index)
-        figures.cached_bytes += (bins[index].count() + backs_[index].spare_count.load(std::memory_order_relaxed)) *
-                                class_bytes(static_cast<SizeClass>(index));
-    figures.cached_bytes += outbox_total_.load(std::memory_order_relaxed);
+    figures.cached_bytes = bytes_in_bins() + outbox_total_.load(std::memory_order_relaxed);
     const int64_t in_inbox = inbox_bytes_.load(std::memory_order_relaxed);
     figures.inbox_bytes = in_inbox > 0 ? static_cast<uint64_t>(in_inbox) : 0;
     figures.refills = refills_;
     figures.overflows = overflows_;
     figures.remote_batches = remote_batches_.load(std::memory_order_relaxed);
     figures.handed_out_pending = handed_out_;
+    figures.idle_pending = idle_;
     return figures;
 }
 

@@ -38,4 +38,26 @@ void leave_list(uint32_t *first_plus_one, uint32_t number, At at)
         at(record->next)->previous = record->previous;
 }
 
+// Behind all others; a list that is used so, as a queue, has the number of its last record plus one as well.
+template <typename At>
+void enter_queue(uint32_t *first_plus_one, uint32_t *last_plus_one, uint32_t number, At at)
+{
+    auto *const record = at(number);
+    record->next = no_index;
+    record->previous = *last_plus_one - 1;
+    if (record->previous != no_index)
+        at(record->previous)->next = number;
+    else
+        *first_plus_one = number + 1;
+    *last_plus_one = number + 1;
+}
+
+template <typename At>
+void leave_queue(uint32_t *first_plus_one, uint32_t *last_plus_one, uint32_t number, At at)
+{
+    if (at(number)->next == no_index)
+        *last_plus_one = at(number)->previous + 1;
+    leave_list(first_plus_one, number, at);
+}
+
 } // namespace fastalloc

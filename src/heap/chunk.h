@@ -10,15 +10,21 @@
 //
 // `free` has a bit per slice no span has; `written` a bit per slice that may hold memory that is not zero. A Free chunk
 // with any `written` bit is *slack*. A region is 512 chunks; chunks that use small pages are committed from its low end
-// upwards, those that ask for huge pages from its high end downwards, so that advice does not split mappings.
+// upwards, those that ask for huge pages from its high end downwards, so that advice does not split mappings: its *home*
+// kind. A huge chunk of which a part was given back is *broken*: it uses small pages where it lies, for the kernel would
+// fill it up again. The system gets the memory of the parts when it splits the huge page. A chunk of small pages that is
+// full, and of which every page was handed out, becomes huge where it lies. A chunk that was given back as a whole is of its
+// home kind again.
 //
 // Owner: the lock of the node heap that has the region.
 #pragma once
 
 #include "base/config.h"
 #include "base/index_list.h"
+#include "heap/span_pages.h"
 #include "os/topology.h"
 
+#include <atomic>
 #include <cstdint>
 
 namespace fastalloc
@@ -49,12 +55,24 @@ struct Chunk
     uint32_t free;    // slices no span has, a bit each
     uint32_t written; // slices that may hold something, a bit each
     uint32_t intact;  // free slices that were small spans and are as their records and lists of blocks say, a bit each
+    std::atomic<uint32_t> filled; // slices of which every page was handed out and none has gone back, a bit each; by
+                                  // arenas, too, so relaxed: a hint
+    uint16_t charged; // pages that were given back out of a huge page that may still be one: see ChunkSpace::split
     ChunkState state;
     PageKind pages;
+    bool pooled; // from the pool of hugetlbfs: goes back as a whole only
+    bool broken;
+    bool dense;         // was full and filled at the last look at it, and nothing of it was given back since
     uint8_t free_count; // bits in `free`
     uint8_t bucket;     // the packing list it is in: free_count when it was put there
     ChunkIndex next;    // neighbours in that list
     ChunkIndex previous;
+    struct
+    {
+        bool queued;     // among the open chunks with idle slices
+        ChunkIndex next; // neighbours there
+        ChunkIndex previous;
+    } idle;
 };
 
 constexpr uint32_t whole_chunk = ~uint32_t{0};
@@ -70,6 +88,7 @@ struct Region
     uint16_t slack;                          // Free chunks with a written slice
     uint64_t free[page_kinds][region_words]; // a bit per Free chunk
     Chunk chunks[chunks_per_region];
+    SpanPages pages[slices_per_region]; // of the span that begins with a slice
 };
 
 } // namespace fastalloc

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include "heap/chunk_space.h"
 
+#include "heap/limits.h"
+#include "os/options.h"
+
 namespace fastalloc
 {
 namespace
@@ -41,6 +44,11 @@ int find_row(unsigned count, PageKind kind, const uint64_t *words, Wanted wanted
 
 } // namespace
 
+void ChunkSpace::count_slack(int chunks)
+{
+    slack_chunks_.store(slack_chunks() + static_cast<size_t>(chunks), std::memory_order_relaxed);
+}
+
 void ChunkSpace::enter_free(ChunkIndex index)
 {
     Region *region = region_of(index);
@@ -53,7 +61,7 @@ void ChunkSpace::enter_free(ChunkIndex index)
     if (chunk->written != 0)
     {
         ++region->slack;
-        ++slack_chunks_;
+        count_slack(1);
     }
 }
 
@@ -68,7 +76,7 @@ void ChunkSpace::leave_free(ChunkIndex index)
     if (chunk->written != 0)
     {
         --region->slack;
-        --slack_chunks_;
+        count_slack(-1);
     }
 }
 
@@ -92,8 +100,8 @@ ChunkIndex ChunkSpace::take(unsigned count, PageKind wanted)
 {
     const PageKind other = wanted == PageKind::small ? PageKind::huge : PageKind::small;
     // Memory that is there already comes first, whatever its pages: it costs no fault and would only be given back.
-    ChunkIndex first = slack_chunks_ == 0 ? no_chunk : find(count, wanted, true);
-    if (first == no_chunk && slack_chunks_ != 0)
+    ChunkIndex first = slack_chunks() == 0 ? no_chunk : find(count, wanted, true);
+    if (first == no_chunk && slack_chunks() != 0)
         first = find(count, other, true);
     if (first == no_chunk)
         first = find(count, wanted, false);
@@ -101,11 +109,23 @@ ChunkIndex ChunkSpace::take(unsigned count, PageKind wanted)
         first = find(count, wanted, false);
     if (first == no_chunk)
         first = find(count, other, false);
-    if (first == no_chunk)
+    if (first == no_chunk || !limits.take(not_held(first, count) * chunk_bytes))
         return no_chunk;
     for (unsigned offset = 0; offset < count; ++offset)
+    {
+        if (options().huge == Huge::hugetlb)
+            take_from_pool(first + offset);
         take_one(first + offset);
+    }
     return first;
+}
+
+unsigned ChunkSpace::not_held(ChunkIndex first, unsigned count)
+{
+    unsigned chunks = 0;
+    for (unsigned offset = 0; offset < count; ++offset)
+        chunks += chunk_at(first + offset)->written == 0;
+    return chunks;
 }
 
 void ChunkSpace::take_one(ChunkIndex index)
@@ -117,23 +137,31 @@ void ChunkSpace::take_one(ChunkIndex index)
 void ChunkSpace::give(ChunkIndex index)
 {
     enter_free(index);
+    limits.give_back(not_held(index, 1) * chunk_bytes);
 }
 
 bool ChunkSpace::commit_more(unsigned count, PageKind kind)
 {
+    bool refused = false;
     for (unsigned number = 0; number < window.regions(); ++number)
     {
         Region *region = window.region(number);
-        if (region->node == node() && commit_in(region, count, kind))
+        if (region->node != node())
+            continue;
+        const pages::Aimed outcome = commit_in(region, count, kind);
+        if (outcome == pages::Aimed::committed)
             return true;
+        refused = refused || outcome == pages::Aimed::refused;
     }
-    const int number = window.give_region(node());
-    return number >= 0 && commit_in(window.region(static_cast<unsigned>(number)), count, kind);
+    // What the kernel refuses here it refuses in another region too, and that one's tables would stay committed.
+    const int number = refused ? -1 : window.give_region(node());
+    return number >= 0 &&
+           commit_in(window.region(static_cast<unsigned>(number)), count, kind) == pages::Aimed::committed;
 }
 
 // Commits until `count` free chunks of the kind lie in a row at its end of the region. Steps are as large as what is
-// committed already, and halved down to what is needed where the kernel refuses.
-bool ChunkSpace::commit_in(Region *region, unsigned count, PageKind kind)
+// committed already, and halved down to what is needed where the kernel refuses. Taken: the region has no room for them.
+pages::Aimed ChunkSpace::commit_in(Region *region, unsigned count, PageKind kind)
 {
     for (;;)
     {
@@ -149,7 +177,7 @@ bool ChunkSpace::commit_in(Region *region, unsigned count, PageKind kind)
         const unsigned gap = region->high_begin - region->low_end;
         const unsigned needed = count > ready ? count - ready : 1;
         if (needed > gap)
-            return false;
+            return pages::Aimed::taken;
         const size_t doubled = committed_chunks_ < commit_step_max_chunks ? committed_chunks_ : commit_step_max_chunks;
         unsigned step = needed < doubled ? static_cast<unsigned>(doubled) : needed;
         if (step > gap)
@@ -157,10 +185,8 @@ bool ChunkSpace::commit_in(Region *region, unsigned count, PageKind kind)
         pages::Aimed outcome;
         while (!commit_step(region, step, kind, &outcome) && step > needed)
             step = step / 2 > needed ? step / 2 : needed;
-        if (outcome == pages::Aimed::committed)
-            return true;
-        if (outcome == pages::Aimed::refused)
-            return false;
+        if (outcome != pages::Aimed::taken)
+            return outcome;
         // Somebody else's mapping lies in the way: step over one chunk and look again.
         const unsigned taken = kind == PageKind::small ? region->low_end++ : --region->high_begin;
         region->chunks[taken].state = ChunkState::taken;
@@ -200,7 +226,7 @@ bool ChunkSpace::commit_step(Region *region, unsigned chunks, PageKind kind, pag
 
 ChunkSpace::Row ChunkSpace::take_slack(unsigned most)
 {
-    if (slack_chunks_ == 0 || leaver_ != 0)
+    if (slack_chunks() == 0 || leaver_ != 0)
         return {no_chunk, 0};
     for (unsigned number = window.regions(); number-- > 0;)
     {
@@ -232,13 +258,16 @@ void ChunkSpace::returned(Row row, bool discarded)
     leaver_ = 0;
     for (unsigned offset = 0; offset < row.count; ++offset)
     {
+        chunk_at(row.first + offset)->intact = 0; // also where only a part of it could go
         if (discarded)
         {
             chunk_at(row.first + offset)->written = 0;
-            chunk_at(row.first + offset)->intact = 0;
+            chunk_at(row.first + offset)->filled.store(0, std::memory_order_relaxed);
+            go_home(row.first + offset);
         }
         enter_free(row.first + offset);
     }
+    limits.give_back(not_held(row.first, row.count) * chunk_bytes);
 }
 
 void ChunkSpace::after_fork_in_child()

@@ -20,7 +20,7 @@ LargeBlock large_allocate(NodeHeap &heap, size_t size, size_t alignment)
     Guard guard(heap.lock);
     if (!guard)
         return {nullptr, false};
-    const NodeHeap::Run run = heap.take_locked(slices, aligned);
+    const NodeHeap::Run run = heap.take_locked(slices, aligned, NodeHeap::Blocks::larger);
     if (run.slice == no_slice)
         return {nullptr, false};
     Span *head = span_at(run.slice);
@@ -28,7 +28,7 @@ LargeBlock large_allocate(NodeHeap &heap, size_t size, size_t alignment)
     head->back = 0;
     head->size_class = no_class;
     head->kind.store(SpanKind::large, std::memory_order_relaxed);
-    heap.handed_out.fetch_add(slices * slice_bytes, std::memory_order_relaxed);
+    heap.count_large(static_cast<int64_t>(slices * slice_bytes));
     return {reinterpret_cast<void *>(address_of_slice(run.slice)), run.zeroed};
 }
 
@@ -45,7 +45,7 @@ bool large_release(Span *head, const void *block)
         if (head->kind.load(std::memory_order_relaxed) != SpanKind::large)
             return false;
         head->kind.store(SpanKind::free, std::memory_order_relaxed);
-        heap.handed_out.fetch_sub(head->slices * slice_bytes, std::memory_order_relaxed);
+        heap.count_large(-static_cast<int64_t>(head->slices * slice_bytes));
         heap.give_locked(slice, head->slices);
     }
     heap.return_excess();
@@ -65,8 +65,7 @@ bool large_resize(Span *head, size_t size)
         if (after < before)
             heap.give_locked(slice + after, before - after);
         head->slices = after;
-        heap.handed_out.fetch_add((uint64_t{after} - before) * slice_bytes,
-                                  std::memory_order_relaxed); // wraps where it shrinks
+        heap.count_large((int64_t{after} - before) * static_cast<int64_t>(slice_bytes));
     }
     heap.return_excess();
     return true;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "heap/node_heap.h"
 
-#include "os/clock.h"
+#include "heap/limits.h"
 #include "os/options.h"
 
 namespace fastalloc
@@ -15,9 +15,6 @@ constexpr unsigned tries_per_bucket = 8;
 // A new chunk asks for huge pages where 2 MiB are at most this share of what is open.
 constexpr unsigned huge_share = 32;
 
-// How much is given back between two looks at the bound.
-constexpr unsigned chunks_per_return = 32;
-
 constexpr NodeHeap::Run no_run{no_slice, false, false};
 
 // Bits at multiples of `alignment`.
@@ -27,6 +24,11 @@ uint32_t aligned_slices(unsigned alignment)
     for (unsigned slice = 0; slice < slices_per_chunk; slice += alignment)
         mask |= uint32_t{1} << slice;
     return mask;
+}
+
+auto *idle_link_at(ChunkIndex index)
+{
+    return &chunk_at(index)->idle;
 }
 
 // The first run of `count` bits that begins at a multiple of `alignment`, -1 if there is none.
@@ -70,9 +72,9 @@ void NodeHeap::enter_bucket(ChunkIndex index)
     chunk->bucket = chunk->free_count;
     if (chunk->free_count == 0)
         return;
-    Bucket &bucket = buckets_[chunk->bucket];
-    enter_list(&bucket.first_plus_one, index, chunk_at);
-    filled_buckets_ |= uint32_t{1} << chunk->bucket;
+    const auto kind = static_cast<unsigned>(chunk->pages);
+    enter_list(&buckets_[kind][chunk->bucket].first_plus_one, index, chunk_at);
+    filled_buckets_[kind] |= uint32_t{1} << chunk->bucket;
 }
 
 void NodeHeap::leave_bucket(ChunkIndex index)
@@ -80,10 +82,11 @@ void NodeHeap::leave_bucket(ChunkIndex index)
     Chunk *chunk = chunk_at(index);
     if (chunk->bucket == 0)
         return;
-    Bucket &bucket = buckets_[chunk->bucket];
+    const auto kind = static_cast<unsigned>(chunk->pages);
+    Bucket &bucket = buckets_[kind][chunk->bucket];
     leave_list(&bucket.first_plus_one, index, chunk_at);
     if (bucket.first_plus_one == 0)
-        filled_buckets_ &= ~(uint32_t{1} << chunk->bucket);
+        filled_buckets_[kind] &= ~(uint32_t{1} << chunk->bucket);
     chunk->bucket = 0;
 }
 
@@ -96,79 +99,168 @@ NodeHeap::Run NodeHeap::take_part(ChunkIndex index, unsigned first, unsigned cou
     chunk->free &= ~mask;
     chunk->free_count = static_cast<uint8_t>(chunk->free_count - count);
     enter_bucket(index);
-    const bool zeroed = (chunk->written & mask) == 0;
+    const auto resident = static_cast<unsigned>(__builtin_popcount(chunk->written & mask));
+    const bool zeroed = resident == 0;
     const bool intact = (chunk->intact & mask) == mask;
     chunk->written |= mask;
     chunk->intact &= ~mask;
+    idle_changed(index, -static_cast<int>(resident));
+    fresh_slices_ += count - resident;
     return {index * slices_per_chunk + first, zeroed, intact};
 }
 
 void NodeHeap::give_part(ChunkIndex index, unsigned first, unsigned count)
 {
     Chunk *chunk = chunk_at(index);
+    const uint32_t mask = mask_of<uint32_t>(first, count);
     leave_bucket(index);
-    chunk->free |= mask_of<uint32_t>(first, count);
+    chunk->free |= mask;
+    chunk->dense = false;
+    idle_changed(index, __builtin_popcount(chunk->written & mask));
     chunk->free_count = static_cast<uint8_t>(chunk->free_count + count);
     if (chunk->free_count < slices_per_chunk)
     {
         enter_bucket(index);
         return;
     }
-    count_open(-1, chunk->pages);
     chunks_.give(index);
+    close(index);
 }
 
-void NodeHeap::count_open(int chunks, PageKind pages)
+// So many more slices of an open chunk are idle.
+void NodeHeap::idle_changed(ChunkIndex index, int slices)
 {
-    open_chunks_.store(open_chunks_.load(std::memory_order_relaxed) + static_cast<uint64_t>(chunks),
+    idle_slices_.store(idle_slices_.load(std::memory_order_relaxed) + static_cast<uint64_t>(slices),
                        std::memory_order_relaxed);
-    if (pages == PageKind::huge)
-        open_huge_chunks_ += static_cast<uint64_t>(chunks);
+    Chunk *const chunk = chunk_at(index);
+    const bool any = chunk->state == ChunkState::open && (chunk->free & chunk->written) != 0;
+    if (any && !chunk->idle.queued)
+        enter_queue(&idle_first_plus_one_, &idle_last_plus_one_, index, idle_link_at);
+    else if (!any && chunk->idle.queued)
+        leave_queue(&idle_first_plus_one_, &idle_last_plus_one_, index, idle_link_at);
+    chunk->idle.queued = any;
+}
+
+// A chunk that was Free becomes Open, all its slices free.
+void NodeHeap::open(ChunkIndex index)
+{
+    const Chunk *const chunk = chunk_at(index);
+    open_chunks_.store(open_chunks_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+    open_huge_chunks_ += chunk->pages == PageKind::huge;
+    idle_changed(index, __builtin_popcount(chunk->written));
+}
+
+// A chunk that was Open has become Free.
+void NodeHeap::close(ChunkIndex index)
+{
+    const Chunk *const chunk = chunk_at(index);
+    open_chunks_.store(open_chunks_.load(std::memory_order_relaxed) - 1, std::memory_order_relaxed);
+    open_huge_chunks_ -= chunk->pages == PageKind::huge;
+    idle_changed(index, -__builtin_popcount(chunk->written));
+}
+
+// Whether the chunks that were opened last are full, and the program fills what it asks for: then huge pages do not cost
+// memory, if they are few beside what is open.
+bool NodeHeap::wants_huge(unsigned count, Blocks blocks)
+{
+    if (options().huge != Huge::automatic)
+        return options().huge != Huge::never;
+    if (open_bytes() / chunk_bytes + count < huge_share)
+        return false;
+    const ChunkIndex last_plus_one = last_opened_plus_one_[static_cast<unsigned>(blocks)];
+    if (count == 1 && last_plus_one != 0 && chunk_at(last_plus_one - 1)->free_count != 0)
+        return false;
+    if (blocks == Blocks::up_to_a_page)
+        return true;
+    look_at_samples();
+    return density_.is_high() && !density_.is_probe();
+}
+
+// The oldest sample, if it is still what it was taken for.
+void NodeHeap::look_at_samples()
+{
+    ChunkIndex &oldest_plus_one = samples_plus_one_[next_sample_ % density_samples];
+    if (oldest_plus_one == 0)
+        return;
+    const ChunkIndex index = oldest_plus_one - 1;
+    const Chunk *const chunk = chunk_at(index);
+    oldest_plus_one = 0;
+    if (chunk->state != ChunkState::open || chunk->pages != PageKind::small || chunk->free_count != 0)
+        return;
+    const size_t resident = pages::resident_pages(address_of_chunk(index), chunk_bytes);
+    density_.sample(static_cast<unsigned>(resident), static_cast<unsigned>(chunk_bytes / pages::page_bytes()));
 }
 
 // Chunks in a row, open, with all slices free and in no packing list yet.
-ChunkIndex NodeHeap::open_chunks(unsigned count)
+ChunkIndex NodeHeap::open_chunks(unsigned count, Blocks blocks)
 {
-    const bool dense = count > 1 || last_opened_plus_one_ == 0 || chunk_at(last_opened_plus_one_ - 1)->free_count == 0;
-    const bool grown = open_bytes() / chunk_bytes + count >= huge_share;
-    const bool huge = dense && grown && options().huge == Huge::automatic;
-    const size_t slack_before = chunks_.slack_chunks();
+    const bool huge = wants_huge(count, blocks);
     const ChunkIndex first = chunks_.take(count, huge ? PageKind::huge : PageKind::small);
     if (first == no_chunk)
         return no_chunk;
-    const uint64_t fresh = count - (slack_before - chunks_.slack_chunks());
-    if (fresh != 0 && slack_.remembers_returns())
-        slack_.taken(fresh * chunk_bytes, live_bytes() + count * chunk_bytes, now_ms());
+    // What is left of the last one is for others of its kind.
+    const ChunkIndex last = first + count - 1;
+    if (blocks == Blocks::larger && !huge && chunk_at(last)->pages == PageKind::huge && chunks_.may_differ())
+        chunks_.break_up(last);
     for (unsigned offset = 0; offset < count; ++offset)
-        count_open(1, chunk_at(first + offset)->pages);
-    last_opened_plus_one_ = first + count;
+        open(first + offset);
+    last_opened_plus_one_[static_cast<unsigned>(blocks)] = first + count;
+    if (blocks == Blocks::larger && chunk_at(first)->pages == PageKind::small)
+        samples_plus_one_[next_sample_++ % density_samples] = first + 1;
     return first;
 }
 
-NodeHeap::Run NodeHeap::take_packed(unsigned slices, unsigned alignment)
+// From a chunk of which `fill` slices are free.
+NodeHeap::Run NodeHeap::take_from(PageKind pages, unsigned fill, unsigned slices, unsigned alignment)
 {
-    uint32_t buckets = filled_buckets_ & mask_of<uint32_t>(slices, slices_per_chunk - slices);
-    while (buckets != 0)
+    ChunkIndex index = buckets_[static_cast<unsigned>(pages)][fill].first_plus_one - 1;
+    for (unsigned tries = 0; index != no_chunk && tries < tries_per_bucket; ++tries)
     {
-        const int fullest = lowest_bit(buckets);
-        buckets &= buckets - 1;
-        ChunkIndex index = buckets_[fullest].first_plus_one - 1;
-        for (unsigned tries = 0; index != no_chunk && tries < tries_per_bucket; ++tries)
-        {
-            const int first = find_slices(chunk_at(index)->free, slices, alignment);
-            if (first >= 0)
-                return take_part(index, static_cast<unsigned>(first), slices);
-            index = chunk_at(index)->next;
-        }
+        const Chunk *const chunk = chunk_at(index);
+        int first = find_slices(chunk->free & chunk->written, slices, alignment); // those that hold memory first
+        if (first < 0)
+            first = find_slices(chunk->free, slices, alignment);
+        if (first >= 0)
+            return take_part(index, static_cast<unsigned>(first), slices);
+        index = chunk->next;
     }
-    const ChunkIndex opened = open_chunks(1);
-    return opened == no_chunk ? no_run : take_part(opened, 0, slices);
+    return no_run;
 }
 
-NodeHeap::Run NodeHeap::take_chunks(unsigned slices)
+NodeHeap::Run NodeHeap::take_packed(unsigned slices, unsigned alignment, Blocks blocks)
+{
+    const bool huge_too = blocks == Blocks::up_to_a_page || options().huge != Huge::automatic || density_.is_high();
+    const Run run = take_fullest(huge_too, slices, alignment);
+    if (run.slice != no_slice)
+        return run;
+    const ChunkIndex opened = open_chunks(1, blocks);
+    if (opened != no_chunk)
+        return take_part(opened, 0, slices);
+    return huge_too ? no_run : take_fullest(true, slices, alignment);
+}
+
+// From the fullest open chunk that has room, of small pages or any.
+NodeHeap::Run NodeHeap::take_fullest(bool huge_too, unsigned slices, unsigned alignment)
+{
+    const uint32_t small = filled_buckets_[static_cast<unsigned>(PageKind::small)];
+    const uint32_t huge = huge_too ? filled_buckets_[static_cast<unsigned>(PageKind::huge)] : 0;
+    for (uint32_t fills = (small | huge) & mask_of<uint32_t>(slices, slices_per_chunk - slices); fills != 0;
+         fills &= fills - 1)
+    {
+        const auto fullest = static_cast<unsigned>(lowest_bit(fills));
+        Run run = huge >> fullest & 1 ? take_from(PageKind::huge, fullest, slices, alignment) : no_run;
+        if (run.slice == no_slice && (small >> fullest & 1) != 0)
+            run = take_from(PageKind::small, fullest, slices, alignment);
+        if (run.slice != no_slice)
+            return run;
+    }
+    return no_run;
+}
+
+NodeHeap::Run NodeHeap::take_chunks(unsigned slices, Blocks blocks)
 {
     const unsigned count = divide_up(slices, slices_per_chunk);
-    const ChunkIndex first = open_chunks(count);
+    const ChunkIndex first = open_chunks(count, blocks);
     if (first == no_chunk)
         return no_run;
     bool zeroed = true;
@@ -180,15 +272,17 @@ NodeHeap::Run NodeHeap::take_chunks(unsigned slices)
     return {first * slices_per_chunk, zeroed, false};
 }
 
-NodeHeap::Run NodeHeap::take(unsigned slices, unsigned alignment)
+NodeHeap::Run NodeHeap::take(unsigned slices, unsigned alignment, Blocks blocks, Need need)
 {
     Guard guard(lock);
-    return guard ? take_locked(slices, alignment) : no_run;
+    return guard ? take_locked(slices, alignment, blocks, need) : no_run;
 }
 
-NodeHeap::Run NodeHeap::take_locked(unsigned slices, unsigned alignment)
+NodeHeap::Run NodeHeap::take_locked(unsigned slices, unsigned alignment, Blocks blocks, Need need)
 {
-    return slices < slices_per_chunk ? take_packed(slices, alignment) : take_chunks(slices);
+    const Run run = slices < slices_per_chunk ? take_packed(slices, alignment, blocks) : take_chunks(slices, blocks);
+    count_fresh(need);
+    return run;
 }
 
 bool NodeHeap::take_exactly(SliceIndex slice, unsigned count)
@@ -207,24 +301,29 @@ bool NodeHeap::take_exactly(SliceIndex slice, unsigned count)
         return true;
     };
     const bool in_one_region = (slice - 1) / slices_per_region == (slice + count - 1) / slices_per_region;
-    const bool all_free = in_one_region && in_chunks([](ChunkIndex index, unsigned first, unsigned part) {
+    size_t not_held = 0;
+    const bool all_free = in_one_region && in_chunks([&](ChunkIndex index, unsigned first, unsigned part) {
                               const Chunk *chunk = chunk_at(index);
                               const uint32_t mask = mask_of<uint32_t>(first, part);
+                              if (chunk->state == ChunkState::free)
+                                  not_held += ChunkSpace::not_held(index, 1);
                               return (chunk->state == ChunkState::open || chunk->state == ChunkState::free) &&
                                      (chunk->free & mask) == mask;
                           });
-    if (!all_free)
+    if (!all_free || !limits.take(not_held * chunk_bytes))
         return false;
-    return in_chunks([this](ChunkIndex index, unsigned first, unsigned part) {
+    in_chunks([this](ChunkIndex index, unsigned first, unsigned part) {
         Chunk *chunk = chunk_at(index);
         if (chunk->state == ChunkState::free)
         {
             chunks_.take_one(index);
-            count_open(1, chunk->pages);
+            open(index);
         }
         take_part(index, first, part);
         return true;
     });
+    count_fresh(Need::again);
+    return true;
 }
 
 void NodeHeap::give_locked(SliceIndex slice, unsigned count)
@@ -253,108 +352,30 @@ void NodeHeap::give(SliceIndex slice, unsigned count, Contents contents)
         if (contents == Contents::intact_span)
             chunk_at(slice / slices_per_chunk)->intact |= uint32_t{1} << (slice % slices_per_chunk);
         give_locked(slice, count);
-        if (excess() == 0)
-            return;
-    }
-    return_excess();
-}
-
-void NodeHeap::return_excess()
-{
-    uint64_t keep;
-    {
-        Guard guard(lock);
-        if (!guard || excess() == 0)
-            return;
-        keep = slack_.bound(live_bytes());
-    }
-    return_slack(keep);
-}
-
-uint64_t NodeHeap::excess() const
-{
-    const uint64_t resident = chunks_.slack_chunks() * chunk_bytes;
-    const uint64_t bound = slack_.bound(live_bytes());
-    return resident > bound ? resident - bound : 0;
-}
-
-uint64_t NodeHeap::return_slack(uint64_t keep)
-{
-    uint64_t total = 0;
-    for (;;)
-    {
-        ChunkSpace::Row row;
-        {
-            Guard guard(lock);
-            const uint64_t resident = chunks_.slack_chunks() * chunk_bytes;
-            if (!guard || resident <= keep)
-                return total;
-            const uint64_t most = divide_up(resident - keep, chunk_bytes);
-            row = chunks_.take_slack(most < chunks_per_return ? static_cast<unsigned>(most) : chunks_per_return);
-        }
-        if (row.count == 0)
-            return total;
-        const size_t bytes = row.count * chunk_bytes;
-        const bool discarded = pages::discard(address_of_chunk(row.first), bytes);
-        Guard guard(lock);
-        chunks_.returned(row, discarded);
-        if (!discarded)
-            return total;
-        slack_.returned(bytes, now_ms());
-        total += bytes;
-    }
-}
-
-uint64_t NodeHeap::return_everything(uint64_t keep)
-{
-    uint64_t total = return_slack(keep);
-    Guard guard(lock);
-    if (!guard)
-        return total;
-    for (unsigned number = 0; number < window.regions(); ++number)
-    {
-        Region *region = window.region(number);
-        for (unsigned position = 0; region->node == node() && position < chunks_per_region; ++position)
-        {
-            Chunk *chunk = &region->chunks[position];
-            uint32_t idle = chunk->state == ChunkState::open ? chunk->free & chunk->written : 0;
-            while (idle != 0)
-            {
-                const auto first = static_cast<unsigned>(lowest_bit(idle));
-                const unsigned count = run_length(idle, first);
-                const uint32_t mask = mask_of<uint32_t>(first, count);
-                const ChunkIndex index = number * chunks_per_region + position;
-                idle &= ~mask;
-                if (!pages::discard(address_of_chunk(index) + first * slice_bytes, count * slice_bytes))
-                    return total;
-                chunk->written &= ~mask;
-                chunk->intact &= ~mask;
-                total += count * slice_bytes;
-            }
-        }
-    }
-    return total;
-}
-
-void NodeHeap::tick()
-{
-    {
-        Guard guard(lock);
-        if (!guard || chunks_.slack_chunks() == 0)
-            return;
-        slack_.advance(now_ms());
     }
     return_excess();
 }
 
 NodeHeap::Figures NodeHeap::figures() const
 {
+    uint64_t huge_unused = 0;
+    for (unsigned number = 0; number < window.regions(); ++number)
+        for (const Chunk &chunk : window.region(number)->chunks)
+            if (window.region(number)->node == node() && chunk.state == ChunkState::open &&
+                chunk.pages == PageKind::huge)
+                huge_unused += chunk.free_count * slice_bytes;
     return {open_bytes(),
             open_huge_chunks_,
             chunks_.slack_chunks() * chunk_bytes,
+            idle_bytes(),
+            chunks_.broken_chunks(),
+            chunks_.charged_bytes(),
             chunks_.committed_chunks() * chunk_bytes,
             slack_.demand(),
-            slack_.returned_total()};
+            slack_.returned_total(),
+            returned_in_part_,
+            promoted_,
+            huge_unused};
 }
 
 } // namespace fastalloc

@@ -6,21 +6,30 @@
 // packed into the fullest open chunk that has room for it, so that emptying chunks empty entirely; a longer one takes
 // chunks in a row, and what it leaves of the last one is packed with others.
 //
+// *Idle* is what holds memory and is nobody's: free whole chunks (slack), free slices of open chunks, and pages of spans,
+// which arenas count. What exceeds Slack::bound() goes back at once, chunks first, then slices, then pages: the first two
+// by whoever frees them, pages by arenas that see exceeds().
+//
 // Invariants: every committed chunk of the node is free (in the ChunkSpace), leaving, or open; an open chunk with
-// free slices is in the packing list of its free count and in no other. Free whole chunks that are written
-// (slack) never stay above Slack::bound() once give() has returned.
+// free slices is in the packing list of its free count and in no other. While arenas have no idle pages, idle bytes stay
+// below the bound and a step once give() has returned.
 //
 // Owner: its lock, taken after an arena's lock and before the window's. Functions lock for themselves unless they say
 // so. `handed_out` and `charged` are written by arenas, relaxed: figures for bounds, which orders nothing.
 #pragma once
 
 #include "heap/chunk_space.h"
+#include "heap/density.h"
 #include "heap/slack.h"
+#include "os/options.h"
 
 #include <atomic>
 
 namespace fastalloc
 {
+
+// How many chunks are opened before one is looked at: until then its blocks should be in use.
+constexpr unsigned density_samples = 4;
 
 class NodeHeap
 {
@@ -32,19 +41,38 @@ public:
         bool intact;      // one slice, given back as an intact span and not touched since
     };
 
+    // What is known of the blocks a run is for: of those of at most a page every page is touched. Others are kept off huge
+    // pages unless they are known to be dense.
+    enum class Blocks
+    {
+        up_to_a_page,
+        larger,
+    };
+
+    // Whether the taker may have given as much back: only then it was given back to the kernel too early. What others gave
+    // back before they fell asleep says nothing of those that begin.
+    enum class Need
+    {
+        first,
+        again,
+    };
+
     // `slices` in a row, beginning at a multiple of `alignment` slices. The records of the run still say "free,
     // nobody". Requires: slices <= slices_per_region, alignment a power of two <= slices_per_chunk.
-    Run take(unsigned slices, unsigned alignment = 1);
+    Run take(unsigned slices, unsigned alignment = 1, Blocks blocks = Blocks::up_to_a_page, Need need = Need::again);
 
     // take() for a caller that holds the lock.
-    Run take_locked(unsigned slices, unsigned alignment);
+    Run take_locked(unsigned slices, unsigned alignment, Blocks blocks, Need need = Need::again);
+
+    // The memory of a slice that was taken goes back, unless it is part of a huge page. False: it holds what it held.
+    bool discard_taken(SliceIndex slice);
 
     // Takes slices [slice, slice + count) if they are all free: a large block, of which slice - 1 is the last, grows in
     // place. Requires: lock held.
     bool take_exactly(SliceIndex slice, unsigned count);
 
-    // What slices that are given hold. An intact span is one slice with all its blocks in its list: who takes the slice
-    // next for a span of the same class is told, and need not link the blocks again.
+    // What slices that are given hold. An intact span is one slice that is as its record, its list and its SpanPages say:
+    // who takes the slice next for a span of the same class is told, and need not link the blocks again.
     enum class Contents
     {
         unknown,
@@ -58,14 +86,55 @@ public:
     void give_locked(SliceIndex slice, unsigned count);
     void return_excess();
 
-    // Gives back whole free chunks until at most `keep` bytes of them are resident. Returns the bytes given back.
-    uint64_t return_slack(uint64_t keep);
+    // Idle bytes that may stay, and whether there are more, by a step: then it is worth giving back.
+    uint64_t bound() const;
+    bool exceeds() const;
 
-    // Gives back every free slice of every chunk but `keep` bytes. Returns the bytes given back.
-    uint64_t return_everything(uint64_t keep);
+    uint64_t idle_bytes() const
+    {
+        return free_bytes() + bytes_in_spans();
+    }
 
-    // Called by slow paths now and then: lets demand decay and gives back what it no longer justifies.
-    void tick();
+    // Whether parts of chunks can be given back: not where memory comes from the pool of hugetlbfs.
+    static bool parts_go_back()
+    {
+        return options().huge != Huge::hugetlb;
+    }
+
+    // Gives back free chunks, then free slices, until at most `keep` bytes are idle. Returns the bytes given back.
+    uint64_t return_free(uint64_t keep);
+
+    int64_t idle_in_spans() const
+    {
+        return idle_in_spans_.load(std::memory_order_relaxed);
+    }
+
+    // Arenas tell what of their spans may be idle has become more or less.
+    void count_idle_in_spans(int64_t bytes)
+    {
+        idle_in_spans_.fetch_add(bytes, std::memory_order_relaxed);
+    }
+
+    // `bytes` of pages of a span have gone back, which begins with this slice; are wanted again.
+    void pages_returned(SliceIndex slice, uint64_t bytes);
+    void pages_wanted(uint64_t bytes);
+
+    // Every page of this slice was handed out as blocks of at most a page, so programs have touched it, and none has gone
+    // back since. Any lock.
+    static void slice_is_filled(SliceIndex slice);
+
+    // What was given back out of huge pages goes to the system now.
+    void split_broken();
+
+    // Called by slow paths now and then: lets time pass and gives back free chunks and slices that need not stay.
+    // Returns how many bytes may be idle, for arenas.
+    uint64_t tick();
+
+    // The same: puts a chunk of small pages onto a huge one where that is worth it, if the last was not just now.
+    void promote_now_and_then();
+
+    // The same whenever the last was. False if there is none.
+    bool promote();
 
     // Bytes of blocks that programs hold: handed out less what bins may hold.
     uint64_t live_bytes() const
@@ -73,6 +142,22 @@ public:
         const uint64_t out = handed_out.load(std::memory_order_relaxed);
         const uint64_t in_bins = charged.load(std::memory_order_relaxed);
         return out > in_bins ? out - in_bins : 0;
+    }
+
+    // Of these, those in spans.
+    uint64_t live_in_spans() const
+    {
+        const uint64_t live = live_bytes();
+        const uint64_t large = in_large_.load(std::memory_order_relaxed);
+        return live > large ? live - large : 0;
+    }
+
+    // Large blocks have come or gone. Requires: lock held.
+    void count_large(int64_t bytes)
+    {
+        handed_out.fetch_add(static_cast<uint64_t>(bytes), std::memory_order_relaxed); // wraps where it sinks
+        in_large_.store(in_large_.load(std::memory_order_relaxed) + static_cast<uint64_t>(bytes),
+                        std::memory_order_relaxed);
     }
 
     uint64_t open_bytes() const
@@ -85,9 +170,15 @@ public:
         uint64_t open_bytes;
         uint64_t huge_chunks; // open ones that ask for huge pages
         uint64_t slack_bytes;
+        uint64_t idle_bytes; // with slack
+        uint64_t broken_chunks;
+        uint64_t charged_bytes;
         uint64_t committed_bytes;
         uint64_t demand_bytes;
         uint64_t returned_bytes;
+        uint64_t returned_in_part; // of these, not as whole chunks
+        uint64_t promoted_chunks;
+        uint64_t huge_unused_bytes; // of open chunks that use huge pages, in no span or run
     };
     // Requires: lock held.
     Figures figures() const;
@@ -115,16 +206,43 @@ public:
     std::atomic<uint64_t> charged{0};    // class bytes that bins of this node's arenas may hold
 
 private:
+    // Arenas tell late: the sum may be below 0 for a while.
+    uint64_t bytes_in_spans() const
+    {
+        const int64_t in_spans = idle_in_spans_.load(std::memory_order_relaxed);
+        return in_spans > 0 ? static_cast<uint64_t>(in_spans) : 0;
+    }
+
+    uint64_t free_bytes() const
+    {
+        const uint64_t slices = parts_go_back() ? idle_slices_.load(std::memory_order_relaxed) : 0;
+        return chunks_.slack_chunks() * chunk_bytes + slices * slice_bytes;
+    }
+
     // All require the lock.
-    Run take_packed(unsigned slices, unsigned alignment);
-    Run take_chunks(unsigned slices);
-    ChunkIndex open_chunks(unsigned count);
-    void count_open(int chunks, PageKind pages);
+    Run take_packed(unsigned slices, unsigned alignment, Blocks blocks);
+    Run take_fullest(bool huge_too, unsigned slices, unsigned alignment);
+    Run take_from(PageKind pages, unsigned fill, unsigned slices, unsigned alignment);
+    Run take_chunks(unsigned slices, Blocks blocks);
+    ChunkIndex open_chunks(unsigned count, Blocks blocks);
+    bool wants_huge(unsigned count, Blocks blocks);
+    void look_at_samples();
+    ChunkIndex find_dense();
+    void open(ChunkIndex index);
+    void close(ChunkIndex index);
+    uint64_t return_slack(uint64_t keep);
+    uint64_t return_slices(uint64_t keep);
+    uint64_t return_slices_of(ChunkIndex index, uint64_t most);
+    void break_up(ChunkIndex index);
+    void idle_changed(ChunkIndex index, int slices);
+    void count_fresh(Need need);
+    void returned(uint64_t bytes);
+    void returned_parts(uint64_t bytes);
+    void taken_again(uint64_t bytes);
     Run take_part(ChunkIndex index, unsigned first, unsigned count);
     void give_part(ChunkIndex index, unsigned first, unsigned count);
     void enter_bucket(ChunkIndex index);
     void leave_bucket(ChunkIndex index);
-    uint64_t excess() const;
 
     struct Bucket // null-initialised means empty
     {
@@ -133,11 +251,26 @@ private:
 
     ChunkSpace chunks_;
     Slack slack_;
-    Bucket buckets_[slices_per_chunk];     // open chunks by the number of their free slices, 1 to 31
-    uint32_t filled_buckets_ = 0;          // a bit per bucket that is not empty
-    std::atomic<uint64_t> open_chunks_{0}; // written under the lock, read by arenas (relaxed)
+    Bucket buckets_[page_kinds][slices_per_chunk]; // open chunks by the number of their free slices, 1 to 31
+    uint32_t filled_buckets_[page_kinds] = {};     // a bit per bucket that is not empty
+    std::atomic<uint64_t> open_chunks_{0};         // written under the lock, read by arenas (relaxed)
     uint64_t open_huge_chunks_ = 0;
-    ChunkIndex last_opened_plus_one_ = 0;
+    uint64_t returned_in_part_ = 0;
+    uint64_t fresh_slices_ = 0;            // taken without memory since count_fresh()
+    std::atomic<uint64_t> in_large_{0};    // bytes of large blocks; as open_chunks_
+    std::atomic<uint64_t> idle_slices_{0}; // free and written, of open chunks; as open_chunks_
+    uint32_t idle_first_plus_one_ = 0;     // queue of the chunks that have them
+    uint32_t idle_last_plus_one_ = 0;
+    std::atomic<uint64_t> demand_bytes_{0};   // slack_'s; as open_chunks_
+    std::atomic<int64_t> idle_in_spans_{0};   // arenas add to it (relaxed)
+    ChunkIndex last_opened_plus_one_[2] = {}; // by Blocks
+    Density density_;
+    ChunkIndex samples_plus_one_[density_samples] = {}; // the last small chunks that were opened for larger blocks
+    unsigned next_sample_ = 0;
+    ChunkIndex look_at_ = no_chunk; // next in the round that looks for dense chunks; beyond the last: it is over
+    std::atomic<uint64_t> promote_again_ms_{0}; // by any thread (relaxed): at worst two look
+    uint64_t round_began_ms_ = 0;
+    uint64_t promoted_ = 0; // chunks, a running total
 };
 
 extern NodeHeap node_heaps[node_limit];

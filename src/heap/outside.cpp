@@ -3,6 +3,7 @@
 
 #include "base/bits.h"
 #include "base/config.h"
+#include "heap/limits.h"
 #include "os/options.h"
 #include "os/pages.h"
 
@@ -31,8 +32,37 @@ size_t alignment_for(size_t bytes, size_t alignment)
 
 void advise(void *block, size_t bytes)
 {
-    if (bytes >= huge_from && options().huge == Huge::automatic)
-        pages::advise_huge(reinterpret_cast<uintptr_t>(block), bytes);
+    const auto address = reinterpret_cast<uintptr_t>(block);
+    if (options().huge == Huge::never)
+        pages::advise_small(address, bytes);
+    else if (bytes >= huge_from || options().huge != Huge::automatic)
+        pages::advise_huge(address, bytes);
+}
+
+// A mapping made `bytes` long, moved if it must be. Null if refused.
+void *resized_or_moved(void *block, size_t old_bytes, size_t bytes)
+{
+    if (pages::resize(block, old_bytes, bytes))
+        return block;
+    void *const place = pages::map(bytes, alignment_for(bytes, 1));
+    if (place == nullptr || pages::move(block, old_bytes, place, bytes))
+        return place;
+    pages::unmap(place, bytes);
+    return nullptr;
+}
+
+// The same for a block, within the limits.
+void *resized(void *block, size_t old_bytes, size_t bytes)
+{
+    const size_t more = bytes > old_bytes ? bytes - old_bytes : 0;
+    if (!limits.take(more))
+        return nullptr;
+    void *const place = resized_or_moved(block, old_bytes, bytes);
+    if (place == nullptr)
+        limits.give_back(more);
+    else if (bytes < old_bytes)
+        limits.give_back(old_bytes - bytes);
+    return place;
 }
 
 // `size` in whole pages, at least one; 0 if that is more than an address space.
@@ -142,12 +172,14 @@ void *Outside::allocate(size_t size, size_t alignment)
     const size_t bytes = in_pages(size);
     if (bytes < size || bytes == 0)
         return nullptr;
-    void *block = pages::map(bytes, alignment_for(bytes, alignment));
-    if (block == nullptr)
+    if (!limits.take(bytes))
         return nullptr;
-    if (!enter(block, bytes))
+    void *block = pages::map(bytes, alignment_for(bytes, alignment));
+    if (block == nullptr || !enter(block, bytes))
     {
-        pages::unmap(block, bytes);
+        if (block != nullptr)
+            pages::unmap(block, bytes);
+        limits.give_back(bytes);
         return nullptr;
     }
     advise(block, bytes);
@@ -159,9 +191,11 @@ bool Outside::release(void *block)
     if (lock.held_by_me() && !Lock::passes_now())
         return true;
     const size_t bytes = leave(block, Leaving::for_good);
-    if (bytes != 0)
-        pages::unmap(block, bytes);
-    return bytes != 0;
+    if (bytes == 0)
+        return false;
+    pages::unmap(block, bytes);
+    limits.give_back(bytes);
+    return true;
 }
 
 size_t Outside::usable(const void *block)
@@ -182,23 +216,11 @@ void *Outside::reallocate(void *block, size_t size)
     size_t bytes = exact;
     if (exact > old_bytes && exact - old_bytes < old_bytes / growth_share)
         bytes = in_pages(old_bytes + old_bytes / growth_share);
-    void *place = nullptr;
-    for (;;)
+    void *place = resized(block, old_bytes, bytes);
+    if (place == nullptr && bytes != exact)
     {
-        if (pages::resize(block, old_bytes, bytes))
-        {
-            place = block;
-            break;
-        }
-        place = pages::map(bytes, alignment_for(bytes, 1));
-        if (place != nullptr && pages::move(block, old_bytes, place, bytes))
-            break;
-        if (place != nullptr)
-            pages::unmap(place, bytes);
-        place = nullptr;
-        if (bytes == exact)
-            break;
         bytes = exact;
+        place = resized(block, old_bytes, bytes);
     }
     if (place == nullptr)
     {
@@ -209,11 +231,21 @@ void *Outside::reallocate(void *block, size_t size)
     return place;
 }
 
-// The pages that move bring along the mapping they belonged to, which the kernel never joins to its new neighbour. So
-// the place is cut down to them and the mapping grown, for a block must be one mapping to be moved later.
 void *Outside::carry_out(uintptr_t address, size_t bytes, size_t size)
 {
     const size_t whole = in_pages(size);
+    if (!limits.take(whole))
+        return nullptr;
+    void *const place = carried_out(address, bytes, whole);
+    if (place == nullptr)
+        limits.give_back(whole);
+    return place;
+}
+
+// The pages that move bring along the mapping they belonged to, which the kernel never joins to its new neighbour. So
+// the place is cut down to them and the mapping grown, for a block must be one mapping to be moved later.
+void *Outside::carried_out(uintptr_t address, size_t bytes, size_t whole)
+{
     void *place = pages::map(whole, alignment_for(whole, 1));
     if (place == nullptr)
         return nullptr;

@@ -69,6 +69,7 @@ private:
         comes_back,
     };
 
+    void *carried_out(uintptr_t address, size_t bytes, size_t whole);
     bool enter(void *block, size_t bytes);
     size_t leave(const void *block, Leaving leaving);
     void come_back(void *block, size_t bytes);

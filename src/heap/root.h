@@ -15,7 +15,7 @@ struct Root
 {
     uint64_t magic;
     uint64_t layout_version;
-    uint64_t window_base;  // 0 before the first allocation
+    uint64_t window_base;  // 0 before the window is placed
     uint64_t window_bytes; // reserved or aimed at
     const void *window_bounds;
     const void *window;

@@ -66,6 +66,7 @@ struct Span
     Bin *bin; // of the owner, for blocks that come back; changes with the owner
     SizeClass size_class;
     std::atomic<SpanKind> kind; // read by any thread that frees a large block, relaxed, before it takes the lock
+    uint16_t uncounted;         // small: blocks at the head of the list that are not in the counts of SpanPages
     uint32_t slices;            // of the whole span, in its head
     uint32_t back;              // slices to the head, 0 in the head
     uint16_t capacity;          // blocks
@@ -74,6 +75,8 @@ struct Span
     uint16_t start;             // small: the block that was handed out first
     bool zeroed;                // blocks from the cursor on have never been written
     bool listed;                // in its bin's list of partial spans
+    uint8_t reckoned;           // pages of it that may be idle
+    bool paged;                 // its SpanPages says something, maybe of a span that began here before
     union
     {
         void *free_list; // small: blocks that came back, linked
@@ -117,7 +120,7 @@ struct Span
 
 constexpr unsigned record_shift = 6;
 static_assert((uint64_t{1} << 32) / small_max > stride_remainder && slice_bytes <= stride_remainder);
-static_assert(sizeof(Span) == size_t{1} << record_shift);
+static_assert(sizeof(Span) == size_t{1} << record_shift); // read from core files too: tests/api/core_file.py
 static_assert(detail::shapes[small_class_count].capacity <= 64, "a medium span's blocks fit a 64-bit mask");
 
 } // namespace fastalloc

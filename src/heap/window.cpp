@@ -3,6 +3,7 @@
 
 #include "heap/chunk.h"
 #include "heap/root.h"
+#include "os/options.h"
 #include "os/pages.h"
 #include "os/random.h"
 
@@ -16,7 +17,7 @@ namespace
 {
 
 constexpr size_t slice_table_bytes = slices_per_region * sizeof(Span); // of one region: 1 MiB
-constexpr size_t chunk_table_bytes = 64 * kibibyte;                    // of one region, rounded up to any page size
+constexpr size_t chunk_table_bytes = mebibyte;                         // of one region, a multiple of any page size
 static_assert(sizeof(Region) <= chunk_table_bytes && slice_table_bytes % chunk_table_bytes == 0);
 
 // Where a window may begin: above what programs and libraries ask for by address (below 16 TiB), below stack and mmap
@@ -24,6 +25,11 @@ static_assert(sizeof(Region) <= chunk_table_bytes && slice_table_bytes % chunk_t
 constexpr uintptr_t lowest_base = uintptr_t{16} << 40;
 constexpr uintptr_t base_range = uintptr_t{64} << 40;
 constexpr int placements = 4;
+
+// From this region on tables are committed for two at a time and ask for a huge page: a process with so many GiB looks up
+// records all over them. An even number.
+constexpr unsigned huge_tables_from = 4;
+static_assert(2 * slice_table_bytes == chunk_bytes && 2 * chunk_table_bytes == chunk_bytes);
 
 size_t tables_bytes(size_t window_bytes)
 {
@@ -96,15 +102,38 @@ Region *Window::region(unsigned number) const
     return reinterpret_cast<Region *>(chunk_tables_ - (number + uintptr_t{1}) * chunk_table_bytes);
 }
 
+bool Window::tables_are_huge(unsigned number) const
+{
+    return reserved_ && number >= huge_tables_from && options().huge != Huge::never;
+}
+
 bool Window::commit_tables(unsigned number)
 {
     if (!reserved_ && number == 0)
         return true; // place() did, to find out whether the base is good
-    const uintptr_t slices = window_bounds.base - (number + uintptr_t{1}) * slice_table_bytes;
+    const bool huge = tables_are_huge(number);
+    if (huge && number % 2 == 1)
+        return true; // with those of the region before
+    const unsigned count = huge ? 2 : 1;
+    const uintptr_t slices = window_bounds.base - (number + uintptr_t{count}) * slice_table_bytes;
     const size_t record_0 = number == 0 ? pages::page_bytes() : 0;
-    const auto chunks = reinterpret_cast<uintptr_t>(region(number));
-    return commit(slices, slice_table_bytes + record_0) == pages::Aimed::committed &&
-           commit(chunks, chunk_table_bytes) == pages::Aimed::committed;
+    const auto chunks = reinterpret_cast<uintptr_t>(region(number + count - 1));
+    if (commit(slices, count * slice_table_bytes + record_0) != pages::Aimed::committed ||
+        commit(chunks, count * chunk_table_bytes) != pages::Aimed::committed)
+        return false;
+    if (huge)
+    {
+        pages::advise_huge(slices, count * slice_table_bytes);
+        pages::advise_huge(chunks, count * chunk_table_bytes);
+    }
+    return true;
+}
+
+void Window::place_once()
+{
+    Guard guard(lock);
+    if (guard && window_bounds.base == 0)
+        (void)place();
 }
 
 int Window::give_region(Node node)
@@ -137,7 +166,9 @@ pages::Aimed Window::commit(uintptr_t address, size_t bytes)
 
 size_t Window::table_bytes() const
 {
-    return regions() * (slice_table_bytes + chunk_table_bytes);
+    const unsigned last = regions() == 0 ? 0 : regions() - 1;
+    const unsigned count = tables_are_huge(last) ? round_up(regions(), 2u) : regions();
+    return count * (slice_table_bytes + chunk_table_bytes);
 }
 
 } // namespace fastalloc

@@ -38,7 +38,7 @@ struct Region; // heap/chunk.h
 // What free needs, on one cache line that is written once per region.
 struct WindowBounds
 {
-    uintptr_t base;              // 0 before the first allocation
+    uintptr_t base;              // 0 before it is placed
     Word<uintptr_t> limit_bytes; // published by give_region, observed by regions(); got by the fast path, see above
     uint64_t link_secret;        // heap/link.h
 };
@@ -107,6 +107,10 @@ inline bool block_begins(Span *record, const void *block)
 class Window
 {
 public:
+    // Places the window, unless it is placed already: at the start of a process that is on this malloc, for in main a
+    // filter may be laid that does not know the call that names memory. Otherwise the first region's giver does it.
+    void place_once();
+
     // A region for `node`: its records mapped, its addresses reserved or aimed at. Its number, or -1 if the window is
     // full or memory for the records is refused.
     int give_region(Node node);
@@ -151,6 +155,7 @@ public:
 private:
     bool place();
     bool reserve_at(uintptr_t base, size_t bytes);
+    bool tables_are_huge(unsigned number) const;
     bool commit_tables(unsigned number);
 
     size_t bytes_ = 0;

@@ -53,9 +53,14 @@ Lock::Outcome Lock::try_lock()
     return Outcome::busy;
 }
 
-Lock::Outcome Lock::lock_slow()
+Lock::Outcome Lock::lock_slow(MayWait may_wait)
 {
     const uintptr_t self = thread_identity();
+    if (may_wait != nullptr && !may_wait())
+    {
+        const Outcome outcome = try_lock();
+        return outcome == Outcome::busy ? Outcome::interrupted : outcome;
+    }
     for (int spin = 0; spin < spins; ++spin)
     {
         const Outcome outcome = try_lock();

@@ -42,16 +42,21 @@ public:
     {
         taken,       // unlock must follow
         passed,      // this thread is between fork's prepare and its parent or child handler
-        interrupted, // this thread holds it already: a signal handler, do not wait; or its holder is gone
+        interrupted, // a signal handler, which must not wait: this thread holds it already; or its holder is gone
         busy,        // try_lock only: somebody else has it
     };
 
-    FASTALLOC_INLINE Outcome lock()
+    // Whether the calling thread may wait for a lock that another has. Not a signal handler that interrupted a holder of
+    // a lock that comes later in the order: whoever has this one may be waiting for that one.
+    using MayWait = bool (*)();
+
+    // Where `may_wait` says no, a busy lock is `interrupted`.
+    FASTALLOC_INLINE Outcome lock(MayWait may_wait = nullptr)
     {
         uintptr_t expected = 0;
         if (FASTALLOC_LIKELY(word_.compare_exchange_strong(expected, thread_identity())))
             return taken();
-        return lock_slow();
+        return lock_slow(may_wait);
     }
 
     Outcome try_lock();
@@ -116,7 +121,7 @@ private:
         return Outcome::taken;
     }
 
-    FASTALLOC_SLOW Outcome lock_slow();
+    FASTALLOC_SLOW Outcome lock_slow(MayWait may_wait);
     FASTALLOC_SLOW void wake_one();
 
     std::atomic<uintptr_t> word_{0};
@@ -127,7 +132,8 @@ private:
 class Guard
 {
 public:
-    FASTALLOC_INLINE explicit Guard(Lock &lock) : lock_(lock), outcome_(lock.lock())
+    FASTALLOC_INLINE explicit Guard(Lock &lock, Lock::MayWait may_wait = nullptr)
+        : lock_(lock), outcome_(lock.lock(may_wait))
     {
     }
 

@@ -45,6 +45,14 @@ constexpr uint64_t value_of(auto word)
 
 // clang-format off
 constexpr Option table[] = {
+    {"background_thread", OptionKind::choice, "off|on", value_of(BackgroundThread::off), 0, 1,
+     "Whether a thread runs from the start that gives memory back while no other thread calls.",
+     "0.1", read_member<&Options::background_thread>, write_member<&Options::background_thread>},
+
+    {"cgroup", OptionKind::choice, "auto|off", value_of(Cgroup::automatic), 0, 1,
+     "Whether what the control group of the process may have is read as the process grows, to keep less idle near it.",
+     "0.1", read_member<&Options::cgroup>, write_member<&Options::cgroup>},
+
     {"check", OptionKind::choice, "off|on", value_of(Check::off), 0, 1,
      "Whether each call that is given a block looks whether it is one: slower, and no misuse is seen late or never.",
      "0.1", read_member<&Options::check>, write_member<&Options::check>},
@@ -53,16 +61,24 @@ constexpr Option table[] = {
      "What free does with a pointer that is not ours: end the process, or hand it to libc's free.",
      "0.1", read_member<&Options::foreign>, write_member<&Options::foreign>},
 
-    {"huge", OptionKind::choice, "auto|never", value_of(Huge::automatic), 0, 1,
-     "Whether memory may ask for huge pages where the heap is large enough for them, or never.",
+    {"huge", OptionKind::choice, "auto|always|never|hugetlb", value_of(Huge::automatic), 0, 3,
+     "Which memory asks for huge pages: what is large enough for them, all, none, or all from the pool of hugetlbfs.",
      "0.1", read_member<&Options::huge>, write_member<&Options::huge>},
 
     {"numa", OptionKind::choice, "auto|off", value_of(Numa::automatic), 0, 1,
      "Whether a thread's memory comes from the node it runs on, where there are several, or the machine counts as one.",
      "0.1", read_member<&Options::numa>, write_member<&Options::numa>},
 
+    {"soft_limit", OptionKind::size, nullptr, 0, 0, 1024 * tebibyte,
+     "Memory held from which on everything free is given back, and the program told if that does not help; 0 for none.",
+     "0.1", read_member<&Options::soft_limit>, write_member<&Options::soft_limit>},
+
+    {"hard_limit", OptionKind::size, nullptr, 0, 0, 1024 * tebibyte,
+     "Memory held that is not exceeded: what would exceed it fails for lack of memory; 0 for none.",
+     "0.1", read_member<&Options::hard_limit>, write_member<&Options::hard_limit>},
+
     {"slack", OptionKind::size, nullptr, 4 * mebibyte, 0, tebibyte,
-     "Free memory that may always stay resident, however little is live.",
+     "Free memory that may stay resident, however little is live.",
      "0.1", read_member<&Options::slack>, write_member<&Options::slack>},
 
     {"slack_share", OptionKind::percent, nullptr, 125, 0, 1000,

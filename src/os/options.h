@@ -41,11 +41,27 @@ enum class Check : uint8_t
     on,
 };
 
-// Whether memory may ask the kernel for huge pages.
+// Whether a thread in the background runs from the start.
+enum class BackgroundThread : uint8_t
+{
+    off,
+    on,
+};
+
+// Whether the limits of the process's control group are read.
+enum class Cgroup : uint8_t
+{
+    automatic, // as the process grows
+    off,
+};
+
+// Which memory asks the kernel for huge pages.
 enum class Huge : uint8_t
 {
     automatic, // where the heap is large enough for them to pay; written "auto"
+    always,    // all
     never,
+    hugetlb, // all, from the pool the administrator has set aside, as far as that goes
 };
 
 // Whether memory nodes are told apart.
@@ -58,10 +74,14 @@ enum class Numa : uint8_t
 // The value of each setting, in the unit its kind is stored in.
 struct Options
 {
+    BackgroundThread background_thread;
+    Cgroup cgroup;
     Check check;
     Foreign foreign;
     Huge huge;
     Numa numa;
+    uint64_t soft_limit;       // bytes, 0 for none
+    uint64_t hard_limit;       // the same
     uint64_t slack;            // bytes
     uint64_t slack_share;      // parts per thousand of live bytes
     uint64_t demand_half_life; // milliseconds

@@ -2,23 +2,37 @@
 #include "os/pages.h"
 
 #include "base/bits.h"
+#include "base/config.h"
 #include "base/hints.h"
+#include "os/small_file.h"
 
 #include <atomic>
+#include <bit>
 #include <cerrno>
+#include <cstring>
 #include <linux/mman.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 
 #ifndef MREMAP_DONTUNMAP
 #define MREMAP_DONTUNMAP 4
+#endif
+#ifndef MADV_COLLAPSE
+#define MADV_COLLAPSE 25
+#endif
+#ifndef PR_SET_VMA
+#define PR_SET_VMA 0x53564d41
+#define PR_SET_VMA_ANON_NAME 0
 #endif
 
 namespace fastalloc::pages
 {
 namespace
 {
+
+constexpr const char *mapping_name = "fastalloc"; // in /proc/PID/maps: [anon:fastalloc]
 
 // 0 until the first question. Written with the same value by whoever asks first, so relaxed is enough.
 constinit std::atomic<size_t> cached_page_bytes{0};
@@ -73,13 +87,23 @@ void set_page_bytes_for_tests(size_t bytes)
 void *reserve(uintptr_t hint, size_t bytes)
 {
     KeepErrno keep;
-    return map_at(hint, bytes, PROT_NONE, MAP_NORESERVE);
+    void *const reserved = map_at(hint, bytes, PROT_NONE, MAP_NORESERVE);
+    if (reserved == nullptr)
+        return nullptr;
+    // The kernel's own dumps leave out what was never written; those that debuggers write do not, and all of it is read.
+    madvise(reserved, bytes, MADV_DONTDUMP);
+    // What is committed later inherits the name, and so joins its neighbours.
+    prctl(PR_SET_VMA, PR_SET_VMA_ANON_NAME, reserved, bytes, mapping_name);
+    return reserved;
 }
 
 bool commit(uintptr_t address, size_t bytes)
 {
     KeepErrno keep;
-    return mprotect(address_of(address), bytes, PROT_READ | PROT_WRITE) == 0;
+    if (mprotect(address_of(address), bytes, PROT_READ | PROT_WRITE) != 0)
+        return false;
+    madvise(address_of(address), bytes, MADV_DODUMP);
+    return true;
 }
 
 Aimed commit_aimed(uintptr_t address, size_t bytes)
@@ -127,6 +151,31 @@ bool discard(uintptr_t address, size_t bytes)
     return madvise(address_of(address), bytes, MADV_DONTNEED) == 0;
 }
 
+size_t resident_pages(uintptr_t address, size_t bytes)
+{
+    KeepErrno keep;
+    constexpr size_t at_once = 512;
+    unsigned char present[at_once];
+    size_t count = 0;
+    for (const uintptr_t end = address + bytes; address < end; address += at_once * page_bytes())
+    {
+        const size_t left = (end - address) / page_bytes();
+        const size_t pages = left < at_once ? left : at_once;
+        if (mincore(address_of(address), pages * page_bytes(), present) != 0)
+            return count;
+        for (size_t page = 0; page < pages; ++page)
+            count += present[page] & 1;
+    }
+    return count;
+}
+
+// Looking at a part of a huge page makes the kernel split it; what MADV_COLD is for is the least of side effects.
+void split(uintptr_t address, size_t bytes)
+{
+    KeepErrno keep;
+    madvise(address_of(address), bytes, MADV_COLD);
+}
+
 bool resize(void *address, size_t old_bytes, size_t new_bytes)
 {
     KeepErrno keep;
@@ -156,6 +205,40 @@ void advise_small(uintptr_t address, size_t bytes)
 {
     KeepErrno keep;
     madvise(address_of(address), bytes, MADV_NOHUGEPAGE);
+}
+
+// Mapped elsewhere first: an older kernel that finds the pool empty leaves a hole where the range was.
+bool take_from_pool(uintptr_t address, size_t bytes)
+{
+    KeepErrno keep;
+    constexpr int size_of_page = std::countr_zero(chunk_bytes) << MAP_HUGE_SHIFT;
+    void *const mapped = map_at(0, bytes, PROT_READ | PROT_WRITE, MAP_HUGETLB | size_of_page);
+    if (mapped == nullptr)
+        return false;
+    if (mremap(mapped, bytes, bytes, MREMAP_MAYMOVE | MREMAP_FIXED, address_of(address)) != MAP_FAILED)
+        return true;
+    munmap(mapped, bytes);
+    return false;
+}
+
+bool leave_pool(uintptr_t address, size_t bytes)
+{
+    KeepErrno keep;
+    return map_at(address, bytes, PROT_READ | PROT_WRITE, MAP_FIXED | MAP_NORESERVE) != nullptr;
+}
+
+void make_huge(uintptr_t address, size_t bytes)
+{
+    KeepErrno keep;
+    madvise(address_of(address), bytes, MADV_COLLAPSE);
+}
+
+bool huge_pages_are_forbidden()
+{
+    KeepErrno keep;
+    char modes[64];
+    read_begin("/sys/kernel/mm/transparent_hugepage/enabled", modes, sizeof modes);
+    return strstr(modes, "[never]") != nullptr;
 }
 
 bool address_space_is_limited()

@@ -15,16 +15,52 @@ struct Walk
     const char *broken = nullptr;
     uintptr_t where = 0;
     uint64_t handed_out = 0;
+    uint64_t idle = 0; // bytes of pages in spans
 };
 
 constexpr unsigned blocks_max = slice_bytes / 8;
 
+// What is said of a small span's pages against what is counted there: blocks that have come back, by page.
+const char *check_pages(const Span *span, const uint16_t *free_blocks)
+{
+    const SpanPages *pages = span_pages_at(slice_of(span));
+    if ((pages->idle() & pages->discarded()) != 0)
+        return "a page is idle and discarded";
+    if (!span->paged && (pages->idle() | pages->discarded()) != 0)
+        return "a span has idle pages and does not know";
+    for (unsigned page = 0; page < pages_per_slice; ++page)
+    {
+        const uint32_t all = blocks_on_page(span->size_class, page);
+        if (pages->free_blocks(page) != free_blocks[page])
+            return "a page of a span has lost count of its free blocks";
+        if (pages->discarded() >> page & 1 && free_blocks[page] != all)
+            return "a page was discarded of which a block is in use";
+        if (pages->idle() >> page & 1 && free_blocks[page] != 0 && free_blocks[page] != all)
+            return "a page is idle of which a block is in use";
+    }
+    return nullptr;
+}
+
 const char *check_free_list(const Span *span)
 {
     uint64_t seen[blocks_max / 64] = {};
+    uint16_t free_blocks[pages_per_slice] = {};
+    const SpanPages *pages = span_pages_at(slice_of(span));
     const size_t bytes = class_bytes(span->size_class);
+    const auto count_on_pages = [&](uint32_t begin) {
+        const auto last = static_cast<uint32_t>((begin + bytes - 1) / small_page_bytes);
+        for (auto page = static_cast<uint32_t>(begin / small_page_bytes); page <= last; ++page)
+            ++free_blocks[page];
+    };
+    for (uint32_t number = 0; number < span->capacity; ++number)
+    {
+        const auto begin = static_cast<uint32_t>(number * bytes);
+        if (pages->is_discarded(begin, begin + static_cast<uint32_t>(bytes)))
+            count_on_pages(begin);
+    }
     const void *block = span->free_list;
-    for (uint32_t count = span->free_list_length(); count != 0; --count)
+    uint32_t uncounted = span->uncounted; // they come first
+    for (uint32_t count = listed_blocks(span); count != 0; --count)
     {
         const uintptr_t offset = reinterpret_cast<uintptr_t>(block) - address_of(span);
         const uintptr_t number = offset / bytes;
@@ -33,10 +69,18 @@ const char *check_free_list(const Span *span)
             return "a span's list of free blocks leads elsewhere";
         if (seen[number / 64] >> (number % 64) & 1)
             return "a block is in its span's list of free blocks twice";
+        if (pages->is_discarded(static_cast<uint32_t>(offset), static_cast<uint32_t>(offset + bytes)))
+            return "a block on a discarded page is in its span's list";
         seen[number / 64] |= uint64_t{1} << (number % 64);
+        if (uncounted != 0)
+            --uncounted;
+        else
+            count_on_pages(static_cast<uint32_t>(offset));
         block = next_of(block);
     }
-    return nullptr;
+    if (uncounted != 0)
+        return "more blocks of a span are uncounted than are in its list";
+    return check_pages(span, free_blocks);
 }
 
 const char *check_owned_span(const Span *span)
@@ -79,6 +123,7 @@ unsigned check_slice(SliceIndex slice, Walk *walk)
     case SpanKind::medium:
         walk->broken = check_owned_span(span);
         walk->handed_out += span->handed_out * class_bytes(span->size_class);
+        walk->idle += span->reckoned * small_page_bytes;
         return span->slices;
     case SpanKind::large:
         walk->handed_out += size_t{span->slices} << slice_shift;
@@ -123,10 +168,12 @@ void check_region(const Region *region, Walk *walk)
 void check_everything(Walk *walk)
 {
     int64_t counted = 0;
+    int64_t idle = 0;
     for_each_node_heap([&](const NodeHeap &heap) {
         if (walk->broken == nullptr)
             walk->broken = heap.verify();
         counted += static_cast<int64_t>(heap.handed_out.load(std::memory_order_relaxed));
+        idle += heap.idle_in_spans();
     });
     for (unsigned number = 0; number < window.regions() && walk->broken == nullptr; ++number)
         check_region(window.region(number), walk);
@@ -139,6 +186,7 @@ void check_everything(Walk *walk)
         if (walk->broken == nullptr && (quiet || arena == thread_words.self))
             walk->broken = arena->verify_bins();
         counted += arena->figures().handed_out_pending;
+        idle += arena->figures().idle_pending;
     }
     if (walk->broken == nullptr)
         walk->broken = outside.verify();
@@ -146,6 +194,11 @@ void check_everything(Walk *walk)
     {
         walk->where = 0;
         walk->broken = "bytes handed out do not add up";
+    }
+    if (walk->broken == nullptr && idle != static_cast<int64_t>(walk->idle))
+    {
+        walk->where = 0;
+        walk->broken = "idle pages of spans do not add up";
     }
 }
 

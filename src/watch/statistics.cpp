@@ -3,10 +3,45 @@
 
 #include "arena/budget.h"
 #include "arena/registry.h"
+#include "heap/limits.h"
 #include "heap/outside.h"
 
 namespace fastalloc
 {
+
+namespace
+{
+
+// Free blocks of a span whose pages are resident and stay so, because blocks in use touch them.
+uint64_t pinned_in(const Span *span)
+{
+    const SpanPages *const pages = span_pages_at(slice_of(span));
+    uint64_t free;
+    if (is_small(span->size_class))
+        free = listed_blocks(span);
+    else
+        free = static_cast<uint64_t>(
+            __builtin_popcountll(span->free_blocks.load(std::memory_order_relaxed) & ~pages->absent()));
+    const uint64_t bytes = free * class_bytes(span->size_class);
+    const uint64_t idle = span->reckoned * small_page_bytes;
+    return bytes > idle ? bytes - idle : 0;
+}
+
+// Of all spans. Requires: everything stands still.
+uint64_t pinned_bytes()
+{
+    uint64_t bytes = 0;
+    for (SliceIndex slice = 0; slice < window.regions() * slices_per_region; ++slice)
+    {
+        const Span *const span = span_at(slice);
+        const SpanKind kind = span->kind.load(std::memory_order_relaxed);
+        if (kind == SpanKind::small || kind == SpanKind::medium)
+            bytes += pinned_in(span);
+    }
+    return bytes;
+}
+
+} // namespace
 
 bool gather_statistics(fastalloc_stats *stats)
 {
@@ -32,10 +67,17 @@ bool gather_statistics(fastalloc_stats *stats)
         stats->open_bytes += figures.open_bytes;
         stats->huge_chunks += figures.huge_chunks;
         stats->slack_bytes += figures.slack_bytes;
+        stats->idle_bytes += figures.idle_bytes;
+        stats->broken_chunks += figures.broken_chunks;
+        stats->charged_bytes += figures.charged_bytes;
         stats->committed_bytes += figures.committed_bytes;
         stats->demand_bytes += figures.demand_bytes;
         stats->returned_bytes += figures.returned_bytes;
+        stats->returned_in_part_bytes += figures.returned_in_part;
+        stats->promoted_chunks += figures.promoted_chunks;
+        stats->huge_unused_bytes += figures.huge_unused_bytes;
     });
+    stats->pinned_bytes = pinned_bytes();
     const Registry::Figures threads = registry.figures();
     stats->arenas = threads.arenas;
     stats->attached_threads = threads.attached;
@@ -44,6 +86,8 @@ bool gather_statistics(fastalloc_stats *stats)
     stats->outside_bytes = outside.bytes();
     stats->outside_blocks = outside.blocks();
     stats->lease_bytes = fund.leased();
+    stats->held_bytes = limits.held();
+    stats->limit_bytes = limits.ceiling() != Limits::none ? limits.ceiling() : 0;
     const auto kept = static_cast<int64_t>(stats->cached_bytes + stats->inbox_bytes);
     stats->live_bytes = (handed_out > kept ? static_cast<uint64_t>(handed_out - kept) : 0) + stats->outside_bytes;
     stats->lock_waits = Lock::waits();
@@ -51,17 +95,6 @@ bool gather_statistics(fastalloc_stats *stats)
     stats->shared_writes = 2 * (locks_taken + stats->remote_batches);
     registry.unlock_all();
     return true;
-}
-
-uint64_t purge(uint64_t pad)
-{
-    registry.ask_all_to_flush();
-    if (Arena *const self = thread_words.self)
-        self->flush();
-    registry.tidy();
-    uint64_t returned = 0;
-    for_each_node_heap([&](NodeHeap &heap) { returned += heap.return_everything(pad); });
-    return returned;
 }
 
 } // namespace fastalloc

@@ -13,8 +13,4 @@ namespace fastalloc
 // False where this thread holds a lock already.
 bool gather_statistics(fastalloc_stats *stats);
 
-// Gives memory back until at most `pad` bytes of free chunks are resident, asking other threads to flush. Returns the
-// bytes given back.
-uint64_t purge(uint64_t pad);
-
 } // namespace fastalloc

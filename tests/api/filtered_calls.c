@@ -19,6 +19,9 @@
 #ifndef MREMAP_DONTUNMAP
 #define MREMAP_DONTUNMAP 4
 #endif
+#ifndef PR_SET_VMA
+#define PR_SET_VMA 0x53564d41
+#endif
 
 #define ALLOW SECCOMP_RET_ALLOW
 #define END SECCOMP_RET_KILL_PROCESS
@@ -36,8 +39,12 @@ static const struct filter_rule let_through[] = {
     CALL_WITH(madvise, 2, MADV_DONTNEED, ALLOW),
     CALL_WITH(madvise, 2, MADV_HUGEPAGE, ALLOW),
     CALL_WITH(madvise, 2, MADV_NOHUGEPAGE, ALLOW),
+    CALL_WITH(madvise, 2, MADV_DODUMP, ALLOW),
     CALL(futex, ALLOW),
     CALL(getrandom, ALLOW),
+    CALL(openat, ALLOW), // of /proc/sys/vm/overcommit_memory, where a thread's heap shrinks
+    CALL(read, ALLOW),
+    CALL(close, ALLOW),
     // threads, forks and the end, by libc
     CALL(clone, ALLOW),
     CALL(clone3, ALLOW),
@@ -161,6 +168,7 @@ static const struct filter_rule ended_for[] = {
     CALL(get_mempolicy, END),
     CALL(move_pages, END),
     CALL(membarrier, END),
+    CALL_WITH(prctl, 0, PR_SET_VMA, ALLOW),
     CALL(prctl, END),
     CALL(memfd_create, END),
     CALL(userfaultfd, END),
@@ -180,6 +188,8 @@ static const struct filter_rule ended_for[] = {
     CALL_WITH(madvise, 2, MADV_DONTNEED, ALLOW),
     CALL_WITH(madvise, 2, MADV_HUGEPAGE, ALLOW),
     CALL_WITH(madvise, 2, MADV_NOHUGEPAGE, ALLOW),
+    CALL_WITH(madvise, 2, MADV_DONTDUMP, ALLOW),
+    CALL_WITH(madvise, 2, MADV_DODUMP, ALLOW),
     CALL(madvise, END),
 };
 

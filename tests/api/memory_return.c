@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 //
-// memory_return.c - memory that no block uses goes back to the system at the call that frees it, or, where cached
-// blocks lie scattered, at malloc_trim; what is kept is bounded by a few MiB and a share of what is live. Each case
-// runs in a child of its own: memory that is wanted again within a second of being given back is, rightly, kept longer.
+// memory_return.c - memory that no block uses goes back to the system at the call that frees it, between blocks that
+// stay as well; what is kept is bounded by a few MiB and a share of what is live. Each case runs in a child of its own:
+// memory that is wanted again within a second of being given back is, rightly, kept longer.
 #include "../support.h"
 
 #include "../children.h"
@@ -56,10 +56,6 @@ static void free_all_and_look(void *argument)
     for (size_t index = 0; index < count; index++)
         free(blocks[index]);
     free(blocks);
-    // In no order: the few blocks in the thread's bins then pin as many chunks, and only a trim looks for what is free
-    // in those.
-    if (it->order == shuffled)
-        malloc_trim(0);
     size_t kept = growth(before, resident_bytes());
     require(kept < kept_at_most);
     if (kept >= kept_at_most)
@@ -125,6 +121,57 @@ static void memory_cut_off_by_realloc_goes_back(void **state)
     assert_int_equal(run_child(shrink_and_look, NULL, 60), 0);
 }
 
+// Of many blocks of all sizes up to a few pages' one in twenty stays, one after the other or here and there.
+static void free_all_but_a_few(void *argument)
+{
+    const int at_random = *(const int *)argument;
+    enum
+    {
+        count = 150000
+    };
+    static unsigned char *blocks[count];
+    uint64_t random = 5;
+    const size_t before = resident_bytes();
+    for (size_t index = 0; index < count; index++)
+    {
+        const size_t size = 16 + 7919 * index % 1800;
+        blocks[index] = malloc(size);
+        require(blocks[index] != NULL);
+        fill_block(blocks[index], size, index);
+    }
+    const size_t peak = growth(before, resident_bytes());
+    for (size_t index = 0; index < count; index++)
+        if (at_random ? next_random(&random) % 20 != 0 : index % 20 != 0)
+        {
+            free(blocks[index]);
+            blocks[index] = NULL;
+        }
+    const size_t kept = growth(before, resident_bytes());
+    require(kept <= peak / 20 * 7);
+    if (kept > peak / 20 * 7)
+        fprintf(stderr, "# %zu KiB of %zu KiB still resident\n", kept / kib, peak / kib);
+    for (size_t index = 0; index < count; index++)
+        require(blocks[index] == NULL || block_is_filled(blocks[index], 16 + 7919 * index % 1800, index));
+    for (size_t index = 0; index < count; index++)
+    {
+        const size_t size = 16 + 7919 * index % 1800;
+        if (blocks[index] == NULL)
+            blocks[index] = malloc(size);
+        require(blocks[index] != NULL);
+        fill_block(blocks[index], size, index);
+    }
+    for (size_t index = 0; index < count; index++)
+        require(block_is_filled(blocks[index], 16 + 7919 * index % 1800, index));
+    require(growth(before, resident_bytes()) <= peak + peak / 20);
+}
+
+static void memory_between_blocks_that_stay_goes_back(void **state)
+{
+    (void)state;
+    for (int at_random = 0; at_random < 2; at_random++)
+        assert_int_equal(run_child(free_all_but_a_few, &at_random, 60), 0);
+}
+
 // Grown and shrunk for ever, a program's memory stays what its largest state needs.
 static void wax_and_wane(void *argument)
 {
@@ -167,6 +214,7 @@ int main(void)
         cmocka_unit_test(memory_of_large_blocks_goes_back),
         cmocka_unit_test(memory_of_the_largest_blocks_goes_back),
         cmocka_unit_test(memory_cut_off_by_realloc_goes_back),
+        cmocka_unit_test(memory_between_blocks_that_stay_goes_back),
         cmocka_unit_test(rounds_of_use_need_no_more_memory_than_the_first),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -96,7 +96,10 @@ def faults_of_settings(page, text, table):
             continue
         extent = f"{least} and {most}" if kind == "choice" else f"{least} to {most}"
         for wanted in (kind, f"default {initial}", extent):
-            if not re.search(rf"(?i)(?<![\w.]){re.escape(wanted)}(?![\w%])(?!\.\d)", words):
+            pattern = re.escape(wanted)
+            if wanted == extent and kind == "choice":
+                pattern = rf"{least}(, \w+)* and {most}"
+            if not re.search(rf"(?i)(?<![\w.]){pattern}(?![\w%])(?!\.\d)", words):
                 faults.append(f"{page}: what SETTINGS says about {name} lacks: {wanted}")
     return faults
 

@@ -20,7 +20,9 @@ WITHOUT_CALLS = """
     _ITM_registerTMCloneTable _ZSt15get_new_handlerv _ZSt17__throw_bad_allocv __libc_free __libc_realloc
     __stack_chk_fail
     __stack_chk_guard bcmp dlsym environ getauxval memcmp memcpy memmove memset program_invocation_short_name
-    pthread_key_create pthread_setspecific sigaddset sigemptyset sigismember strlen strncmp syscall
+    pthread_attr_destroy pthread_attr_init pthread_attr_setstacksize pthread_key_create pthread_mutex_lock
+    pthread_mutex_unlock pthread_setspecific sigaddset sigemptyset sigfillset sigismember strchr strcspn strlen strncmp
+    strrchr strstr syscall
 """.split()
 
 # abort sends the signal that ends the process; dlopen is asked for what is loaded already.
@@ -33,10 +35,15 @@ CALLS = {
     "getpid": ["getpid"],
     "getrlimit": ["getrlimit"],
     "madvise": ["madvise"],
+    "mincore": ["mincore"],
     "mmap": ["mmap"],
     "mprotect": ["mprotect"],
     "mremap": ["mremap"],
     "munmap": ["munmap"],
+    "prctl": ["prctl"],
+    "pthread_create": ["clone"],
+    "pthread_join": ["futex"],
+    "pthread_setname_np": ["prctl"],
     "pthread_sigmask": ["rt_sigprocmask"],
     "sched_yield": ["sched_yield"],
     "sigpending": ["rt_sigpending"],

@@ -17,6 +17,15 @@
 #include "refused_work.h"
 #include "storm.h"
 
+// Counting begins before the constructors of all libraries, for the library places its window in its own.
+static void begin_counting(int count, char **arguments)
+{
+    if (count > 1 && strstr(arguments[1], " of "))
+        mark(mark_begin);
+}
+
+__attribute__((section(".preinit_array"), used)) static void (*const begin_at_start)(int, char **) = begin_counting;
+
 static void limit_addresses(void)
 {
     struct rlimit limits = {4 * gib, 4 * gib};

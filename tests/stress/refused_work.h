@@ -194,7 +194,6 @@ static inline int work(const char *what)
     void (*const use)(void) = strstr(what, "many") ? use_many_mappings : use_every_kind;
     memset(held, 1, sizeof held); // resident from here on
     size_t resident = resident_bytes();
-    mark(mark_begin);
     use();
     free_all();
     mark(mark_heal);

@@ -199,7 +199,7 @@ void sleeping_threads_keep_no_more_than_their_budgets_and_one_fund(void **)
             thread.join();
         // Some are left filled for the next threads.
         require(private_bytes() <= count * budget && fund.leased() == 0);
-        registry.tidy();
+        registry.tidy(0);
         require(private_bytes() == 0 && fund.leased() == 0 && node_heap(0).charged == 0);
         require_whole_heap();
     });

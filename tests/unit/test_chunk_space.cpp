@@ -2,6 +2,8 @@
 //
 // Claims about heap/chunk_space.h, through the node heap that has it: in what steps memory is committed, which pages it asks
 // for, and how much of what is free stays resident. Each test has a process, so a window and a heap, of its own.
+#include "heap/limits.h"
+
 #include <algorithm>
 #include <vector>
 
@@ -81,6 +83,18 @@ void a_commit_the_kernel_refuses_is_halved_down_to_one_chunk(void **)
     });
 }
 
+void a_commit_the_kernel_refuses_takes_no_other_region(void **)
+{
+    assert_alone([] {
+        take(1);
+        const unsigned regions = window.regions();
+        limit_growth(RLIMIT_DATA, 16 * mib);
+        for (unsigned attempt = 0; attempt < 4; attempt++)
+            require(heap.take(16 * slices_per_chunk).slice == no_slice);
+        require(window.regions() == regions);
+    });
+}
+
 void slack_never_stays_above_its_bound(void **)
 {
     assert_alone([] {
@@ -137,7 +151,7 @@ void memory_wanted_again_at_once_is_kept_the_next_time(void **)
             require(figures_of(heap).returned_bytes == 10 * chunk_bytes); // by the first wave only
         }
         require(figures_of(heap).slack_bytes == 10 * chunk_bytes);
-        require(heap.return_slack(3 * chunk_bytes) == 7 * chunk_bytes);
+        require(heap.return_free(3 * chunk_bytes) == 7 * chunk_bytes);
         require(figures_of(heap).slack_bytes == 3 * chunk_bytes);
     });
 }
@@ -161,6 +175,129 @@ void what_was_kept_for_demand_goes_back_as_that_decays(void **)
             heap.tick();
         }
         require(figures_of(heap).slack_bytes == 0);
+        require_sound_chunks();
+    });
+}
+
+// One chunk of those that ask for huge pages: half of it goes back, then the rest.
+void a_chunk_that_goes_back_in_part_uses_small_pages_until_it_goes_as_a_whole(void **)
+{
+    assert_alone([] {
+        use_settings("slack=0,slack_share=0%");
+        SliceIndex last = 0;
+        for (unsigned chunk = 0; chunk < 40; chunk++)
+        {
+            last = take(slices_per_chunk);
+            memset(reinterpret_cast<void *>(address_of_slice(last)), 1, chunk_bytes);
+        }
+        const uint64_t huge = figures_of(heap).huge_chunks;
+        require(huge > 0 && chunk_at(chunk_of(last))->pages == PageKind::huge);
+        give(last + 4, 16);
+        require(chunk_at(chunk_of(last))->pages == PageKind::small);
+        NodeHeap::Figures now = figures_of(heap);
+        require(now.idle_bytes == 0 && now.returned_bytes == 16 * slice_bytes);
+        require(now.broken_chunks == 1 && now.huge_chunks == huge - 1 && now.charged_bytes == 16 * slice_bytes);
+        heap.split_broken();
+        require(figures_of(heap).charged_bytes == 0 && figures_of(heap).broken_chunks == 1);
+        require(*reinterpret_cast<char *>(address_of_slice(last)) == 1);
+        give(last, 4);
+        give(last + 20, 12);
+        now = figures_of(heap);
+        require(now.slack_bytes == 0 && now.broken_chunks == 0 && now.charged_bytes == 0);
+        require(chunk_at(chunk_of(last))->pages == PageKind::huge);
+        take(slices_per_chunk); // the chunk opened last was not full, so of small pages
+        require(take(slices_per_chunk) == last && figures_of(heap).huge_chunks == huge);
+        require_sound_chunks();
+    });
+}
+
+void near_a_limit_the_system_has_at_once_what_goes_back_in_part(void **)
+{
+    assert_alone([] {
+        use_settings("slack=0,slack_share=0%,cgroup=off");
+        SliceIndex last = 0;
+        for (unsigned chunk = 0; chunk < 40; chunk++)
+            last = take(slices_per_chunk);
+        require(chunk_at(chunk_of(last))->pages == PageKind::huge);
+        give(last + 4, 8);
+        require(figures_of(heap).charged_bytes == 8 * slice_bytes);
+        limits.set_group_limit(limits.held() + chunk_bytes);
+        give(last + 16, 8);
+        require(figures_of(heap).charged_bytes == 0 && figures_of(heap).broken_chunks == 1);
+        require_sound_chunks();
+    });
+}
+
+// Of 20 chunks of small pages all but the first are filled.
+void full_chunks_that_are_filled_become_huge_at_the_second_look(void **)
+{
+    assert_alone([] {
+        use_settings("slack=0,slack_share=0%,demand_half_life=200ms");
+        SliceIndex chunks[20];
+        for (SliceIndex &chunk : chunks)
+        {
+            chunk = take(slices_per_chunk);
+            memset(reinterpret_cast<void *>(address_of_slice(chunk)), 1, chunk_bytes);
+            for (unsigned slice = &chunk == chunks; slice < slices_per_chunk; slice++)
+                NodeHeap::slice_is_filled(chunk + slice);
+        }
+        const auto look_at_all = [] {
+            while (heap.promote())
+                continue;
+            usleep(220'000); // the clock's steps are of up to 10 ms
+        };
+        look_at_all();
+        require(figures_of(heap).promoted_chunks == 0);
+        give(chunks[1], 4); // not full any more, and what was seen of it is forgotten
+        require(take(4) == chunks[1]);
+        for (unsigned slice = 0; slice < 4; slice++)
+            NodeHeap::slice_is_filled(chunks[1] + slice);
+        look_at_all();
+        if (pages::huge_pages_are_forbidden())
+        {
+            require(figures_of(heap).promoted_chunks == 0);
+            return;
+        }
+        require(figures_of(heap).promoted_chunks == 18 && figures_of(heap).huge_chunks == 18);
+        require(chunk_at(chunk_of(chunks[0]))->pages == PageKind::small);
+        require(chunk_at(chunk_of(chunks[1]))->pages == PageKind::small);
+        require_sound_chunks();
+        look_at_all();
+        require(figures_of(heap).promoted_chunks == 19);
+
+        give(chunks[5] + 8, 8); // in part: broken; filled again and looked at twice: huge
+        require(chunk_at(chunk_of(chunks[5]))->broken && figures_of(heap).huge_chunks == 18);
+        require_sound_chunks();
+        require(take(8) == chunks[5] + 8);
+        look_at_all();
+        look_at_all();
+        require(chunk_at(chunk_of(chunks[5]))->broken); // what went back has not been filled
+        for (unsigned slice = 8; slice < 16; slice++)
+            NodeHeap::slice_is_filled(chunks[5] + slice);
+        look_at_all();
+        look_at_all();
+        require(!chunk_at(chunk_of(chunks[5]))->broken && figures_of(heap).huge_chunks == 19);
+        require(figures_of(heap).broken_chunks == 0 && figures_of(heap).charged_bytes == 0);
+
+        give(chunks[6], slices_per_chunk); // as a whole: of small pages again
+        require(chunk_at(chunk_of(chunks[6]))->pages == PageKind::small && figures_of(heap).huge_chunks == 18);
+        require_sound_chunks();
+    });
+}
+
+void idle_slices_go_back_longest_idle_first(void **)
+{
+    assert_alone([] {
+        use_settings("slack=1G");
+        SliceIndex runs[3];
+        for (SliceIndex &run : runs)
+            run = take(slices_per_chunk);
+        for (const SliceIndex run : {runs[1], runs[0], runs[2]})
+            give(run, 8);
+        require(heap.return_free(16 * slice_bytes) == 8 * slice_bytes);
+        require((chunk_at(chunk_of(runs[1]))->written & 0xff) == 0);
+        require((chunk_at(chunk_of(runs[0]))->written & 0xff) == 0xff);
+        require(heap.return_free(0) == 16 * slice_bytes && figures_of(heap).idle_bytes == 0);
         require_sound_chunks();
     });
 }
@@ -190,10 +327,15 @@ int main()
     const CMUnitTest tests[] = {
         cmocka_unit_test(commits_double_from_one_chunk_to_32),
         cmocka_unit_test(a_commit_the_kernel_refuses_is_halved_down_to_one_chunk),
+        cmocka_unit_test(a_commit_the_kernel_refuses_takes_no_other_region),
         cmocka_unit_test(slack_never_stays_above_its_bound),
         cmocka_unit_test(without_slack_everything_free_goes_back_at_once),
         cmocka_unit_test(memory_wanted_again_at_once_is_kept_the_next_time),
         cmocka_unit_test(what_was_kept_for_demand_goes_back_as_that_decays),
+        cmocka_unit_test(a_chunk_that_goes_back_in_part_uses_small_pages_until_it_goes_as_a_whole),
+        cmocka_unit_test(near_a_limit_the_system_has_at_once_what_goes_back_in_part),
+        cmocka_unit_test(full_chunks_that_are_filled_become_huge_at_the_second_look),
+        cmocka_unit_test(idle_slices_go_back_longest_idle_first),
         cmocka_unit_test(huge_pages_are_asked_for_from_64_mib_on_and_only_if_wanted),
     };
     return cmocka_run_group_tests_name("chunk_space", tests, make_heap, nullptr);

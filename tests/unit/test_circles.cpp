@@ -84,7 +84,7 @@ void a_circle_that_is_sent_on_is_named_by_the_new_owner(void **)
 {
     assert_dies(too_many, [] {
         release_for_an_owner_that_ends([](const std::vector<void *> &blocks) { release_in_a_circle(blocks); });
-        registry.tidy();
+        registry.tidy(0);
         thread_words.self->flush();
     });
 }
@@ -117,7 +117,7 @@ void a_circle_that_a_thread_left_is_named_by_who_tidies_up(void **)
             const std::vector<void *> blocks = allocate_blocks(3, kib);
             release_in_a_circle(blocks);
         });
-        registry.tidy();
+        registry.tidy(0);
     });
 }
 
@@ -153,7 +153,7 @@ void a_circle_in_a_bin_that_a_fork_cut_off_is_named(void **)
                     release_blocks(allocate_blocks(500, size)); // limits that keep all of it in one stack
                 release_in_a_circle(allocate_blocks(500, size));
                 },
-                [] { registry.tidy(); });
+                [] { registry.tidy(0); });
         });
 }
 
@@ -164,7 +164,7 @@ void a_circle_in_an_outbox_that_a_fork_cut_off_is_named(void **)
             const std::vector<void *> blocks = allocate_blocks(4, size);
             fork_beside([&] { release_in_a_circle(blocks); },
                         [] {
-                registry.tidy();
+                registry.tidy(0);
                 thread_words.self->flush();
             });
         });
@@ -178,10 +178,10 @@ void a_written_block_that_a_fork_cut_off_is_named(void **)
         memset(blocks[5], 0x41, 8);
     };
     assert_dies("a freed block was written to",
-                [&] { fork_beside([&] { free_and_write(allocate_blocks(10, 64)); }, [] { registry.tidy(); }); });
+                [&] { fork_beside([&] { free_and_write(allocate_blocks(10, 64)); }, [] { registry.tidy(0); }); });
     assert_dies("a freed block was written to", [&] {
         const std::vector<void *> blocks = allocate_blocks(10, 64);
-        fork_beside([&] { free_and_write(blocks); }, [] { registry.tidy(); });
+        fork_beside([&] { free_and_write(blocks); }, [] { registry.tidy(0); });
     });
 }
 

@@ -3,6 +3,7 @@
 // Several threads do everything at once, from a seed, while one of them looks on: no block is lost, shared or changed by
 // anybody but its holder, the heap is whole at every look, and in the end everything has come back.
 #include "arena/budget.h"
+#include "arena/purge.h"
 #include "watch/statistics.h"
 
 #include <atomic>

@@ -37,8 +37,40 @@ void a_call_that_meets_its_own_locks_fails_or_defers(void **)
         require(!registry.lock_all()); // what check_heap calls busy
         require(mine->lock.held_by_me());
         registry.unlock_all();
-        registry.tidy();
+        registry.tidy(0);
         require(figures_of(mine).inbox_bytes == 0);
+        require_whole_heap();
+    });
+}
+
+// Its call holds the node heap's lock; another thread has its arena's, or the registry's, and waits for the heap's.
+void a_call_does_not_wait_for_who_waits_for_what_it_interrupted(void **)
+{
+    assert_alone([] {
+        release_blocks(allocate_blocks(8, 64));
+        void *const large = allocate_block(medium_max + 1);
+        Arena *const mine = thread_words.self;
+        for (Lock *const wanted : {&mine->lock, &registry.lock})
+        {
+            std::latch held(1);
+            std::thread other;
+            {
+                Guard heap(mine->heap().lock);
+                other = std::thread([&] {
+                    Guard guard(*wanted);
+                    held.count_down();
+                    Guard behind(mine->heap().lock);
+                });
+                held.wait();
+                if (wanted == &registry.lock)
+                    registry.flush_and_restore(mine);
+                else
+                    require(allocate_slow(900) == nullptr && errno == ENOMEM);
+            }
+            other.join();
+        }
+        release_block(allocate_slow(900));
+        release_block(large);
         require_whole_heap();
     });
 }
@@ -63,12 +95,12 @@ void the_child_of_a_fork_goes_on_with_the_arenas_of_both(void **)
             require_whole_heap();
             require(registry.detached_count() == 1 && thread_words.self->attached);
             release_blocks(others);
-            registry.tidy();
+            registry.tidy(0);
             require(registry.detached_count() == 1);
             require_whole_heap();
             release_blocks(allocate_blocks(1000, 640));
             thread_words.self->flush();
-            registry.tidy();
+            registry.tidy(0);
             require_whole_heap();
             require(handed_out_bytes() == (mine.size() - 1) * 64);
         });
@@ -95,7 +127,7 @@ void leases_of_threads_lost_in_a_fork_come_back(void **)
         filled.wait();
         require(fund.leased() > 0);
         const int status = status_of_child([] {
-            registry.tidy();
+            registry.tidy(0);
             require(fund.leased() == 0 && handed_out_bytes() <= 4 * kib); // what my refill brought
             require_whole_heap();
         });
@@ -130,7 +162,7 @@ void bins_cut_off_by_a_fork_are_counted_anew(void **)
         });
         cut.wait();
         const int status = status_of_child([] {
-            registry.tidy();
+            registry.tidy(0);
             require_whole_heap();
             require(handed_out_bytes() <= 4 * kib + 128); // my own, and the block that nobody has
             release_blocks(allocate_blocks(1000, 64));
@@ -159,10 +191,10 @@ void spans_of_a_thread_lost_in_a_fork_are_adopted_safely(void **)
         filled.wait();
         const int status = status_of_child([] {
             const std::vector<void *> blocks = allocate_blocks(60, kib);
-            registry.tidy();
+            registry.tidy(0);
             require_whole_heap();
             release_blocks(blocks);
-            registry.tidy();
+            registry.tidy(0);
             require_whole_heap();
         });
         done.count_down();
@@ -199,7 +231,7 @@ void forks_in_the_middle_of_everything_leave_whole_heaps(void **)
                 void *blocks[100];
                 for (void *&block : blocks)
                     block = allocate_block(50);
-                registry.tidy();
+                registry.tidy(0);
                 require_whole_heap();
                 for (void *block : blocks)
                     release_block(block);
@@ -219,6 +251,7 @@ int main()
 {
     const CMUnitTest tests[] = {
         cmocka_unit_test(a_call_that_meets_its_own_locks_fails_or_defers),
+        cmocka_unit_test(a_call_does_not_wait_for_who_waits_for_what_it_interrupted),
         cmocka_unit_test(the_child_of_a_fork_goes_on_with_the_arenas_of_both),
         cmocka_unit_test(leases_of_threads_lost_in_a_fork_come_back),
         cmocka_unit_test(bins_cut_off_by_a_fork_are_counted_anew),

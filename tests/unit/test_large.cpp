@@ -80,7 +80,7 @@ void a_block_said_to_be_zero_is(void **)
             memset(large.block, 1, mib);
             require(release_large(large.block));
             if (round % 4 == 3)
-                node_heap(0).return_everything(0);
+                node_heap(0).return_free(0);
         }
     });
 }

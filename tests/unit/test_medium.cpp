@@ -74,7 +74,7 @@ void a_block_said_to_be_zero_is(void **)
                 kept.pop_back();
             }
             if (round % 100 == 99)
-                node_heap(0).return_everything(0); // what comes again is zero again
+                node_heap(0).return_free(0); // what comes again is zero again
         }
         require(said > 20);
         require_whole_heap();

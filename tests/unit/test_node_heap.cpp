@@ -165,7 +165,7 @@ void random_runs_never_overlap_and_leave_a_sound_heap(void **)
                     model.give_some(choice < 9);
                 require_sound_chunks();
                 if (round % 500 == 499)
-                    heap.return_everything(0);
+                    heap.return_free(0);
             }
             while (!model.held.empty())
                 model.give_some(true);
@@ -261,7 +261,7 @@ void slices_are_zero_until_written_and_after_they_were_given_back(void **)
         const Run again = heap.take(40);
         require(again.slice == fresh.slice && !again.zeroed);
         heap.give(again.slice + 1, 39); // of the first chunk one slice stays
-        require(heap.return_everything(0) == (31 + slices_per_chunk) * slice_bytes);
+        require(heap.return_free(0) == (31 + slices_per_chunk) * slice_bytes);
         const Run last = heap.take(39);
         require(last.zeroed && is_zero(last.slice, 39));
         require_sound_chunks();
@@ -282,7 +282,7 @@ void an_intact_span_is_told_once_and_only_if_untouched(void **)
         const SliceIndex second = take(1);
         require(second == slice);
         heap.give(slice, 1, Contents::intact_span);
-        heap.return_everything(0);
+        heap.return_free(0);
         const Run run = heap.take(1);
         require(run.slice == slice && run.zeroed && !run.intact);
         require_sound_chunks();

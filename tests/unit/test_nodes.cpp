@@ -99,7 +99,7 @@ void a_common_arena_is_made_once_for_each_node(void **)
         require(owner_of(allocation.block) == found[1][0] && figures_of(found[1][0]).cached_bytes == 0);
         release_block(allocation.block);
         thread_words.self->flush(); // into its inbox
-        registry.tidy();
+        registry.tidy(0);
         require(handed_out_bytes() == 0);
         require_whole_heap();
     });
@@ -133,7 +133,7 @@ void threads_that_move_between_nodes_leave_a_whole_heap(void **)
         for (std::atomic<void *> &block : passed)
             release_block(block);
         thread_words.self->flush();
-        registry.tidy();
+        registry.tidy(0);
         require(handed_out_bytes() == 0);
         require_whole_heap();
     });

@@ -87,7 +87,7 @@ void the_defaults_are_the_ones_that_are_documented(void **)
 
 void each_row_has_a_name_a_sentence_and_a_version(void **)
 {
-    assert_int_equal(option_table().count, 10);
+    assert_int_equal(option_table().count, 14);
     for (const Option &option : option_table())
     {
         assert_true(strlen(option.name) > 0 && strlen(option.name) < 24);
@@ -231,7 +231,7 @@ void all_bad_items_are_named_in_one_line_and_the_good_ones_applied(void **)
     assert_true(captured.has("FASTALLOC_CONF: skipped sluck=1M (no such setting)"));
     assert_true(captured.has(", slack_share=5 (write it like 12.5%)"));
     assert_true(captured.has(", arena_budget=1 (4K to 1M)"));
-    assert_true(captured.has(", huge=maybe (one of auto|never)\n"));
+    assert_true(captured.has(", huge=maybe (one of auto|always|never|hugetlb)\n"));
     assert_false(captured.has("slack=1M"));
     assert_false(captured.has("lease_fund"));
     assert_int_equal(options().slack, mib);

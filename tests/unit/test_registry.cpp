@@ -93,7 +93,7 @@ void a_detached_arena_stays_filled_within_its_budget_until_it_is_tidied(void **)
             release_block(freed);
         });
         require(first->warm);
-        registry.tidy();
+        registry.tidy(0);
         require(!first->warm && figures_of(first).cached_bytes == 0);
         require_whole_heap();
         in_thread([] {
@@ -189,7 +189,7 @@ void at_most_4_arenas_stay_filled(void **)
             warm += arena->warm;
         require(warm == 4);
         require_whole_heap();
-        registry.tidy();
+        registry.tidy(0);
         require(handed_out_bytes() == 0);
     });
 }
@@ -315,7 +315,7 @@ void a_thread_is_served_after_it_has_detached(void **)
         for (void *block : late_blocks)
             release_block(block);
         thread_words.self->flush();
-        registry.tidy();
+        registry.tidy(0);
         require_whole_heap();
         require(node_heap(0).live_bytes() < 16 * kib); // the two blocks of one byte, and what bins may hold
     });

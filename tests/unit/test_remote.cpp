@@ -84,12 +84,12 @@ void blocks_for_many_owners_are_held_back_apart(void **)
                 release_block(theirs[number]);
         require(figures_of(thread_words.self).cached_bytes <= outbox_bytes);
         thread_words.self->flush();
-        registry.tidy();
+        registry.tidy(0);
         require_whole_heap();
         done.count_down();
         for (std::thread &owner : owners)
             owner.join();
-        registry.tidy();
+        registry.tidy(0);
         require(handed_out_bytes() == 0);
         require_whole_heap();
     });
@@ -119,7 +119,7 @@ void the_memory_of_a_sleeping_owner_is_sorted_in_by_who_frees_it(void **)
             done.count_down();
             sleeper.join();
             thread_words.self->flush();
-            registry.tidy();
+            registry.tidy(0);
             require(handed_out_bytes() == 0);
             require_whole_heap();
         });
@@ -133,7 +133,7 @@ void a_block_whose_span_has_a_new_owner_is_sent_on(void **)
             release_block(all[1]);
         });
         require_whole_heap();
-        registry.tidy();
+        registry.tidy(0);
         require_whole_heap();
         release_blocks({blocks.begin() + 2, blocks.end()});
         thread_words.self->flush();
@@ -171,7 +171,7 @@ void blocks_that_go_round_in_a_ring_stay_whole(void **)
         for (std::atomic<void *> &block : passed)
             release_block(block);
         thread_words.self->flush();
-        registry.tidy();
+        registry.tidy(0);
         require(handed_out_bytes() == 0);
         require_whole_heap();
     });

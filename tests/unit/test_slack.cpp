@@ -31,20 +31,20 @@ Slack wanting(uint64_t bytes, uint64_t live)
 void the_bound_is_the_larger_of_setting_and_share(void **)
 {
     const Slack slack;
-    assert_int_equal(slack.bound(0), 4 * mib);
-    assert_int_equal(slack.bound(31 * mib), 4 * mib);
-    assert_int_equal(slack.bound(1'000'000'000), 125'000'000);
-    assert_true(slack.bound(UINT64_MAX) > UINT64_MAX / 9); // no overflow
+    assert_int_equal(slack.bound(0, slack.demand()), 4 * mib);
+    assert_int_equal(slack.bound(31 * mib, slack.demand()), 4 * mib);
+    assert_int_equal(slack.bound(1'000'000'000, slack.demand()), 125'000'000);
+    assert_true(slack.bound(UINT64_MAX, slack.demand()) > UINT64_MAX / 9); // no overflow
 }
 
 void settings_move_the_bound(void **)
 {
     const Slack slack;
     use_settings("slack=0,slack_share=0%");
-    assert_int_equal(slack.bound(1'000'000'000), 0);
+    assert_int_equal(slack.bound(1'000'000'000, slack.demand()), 0);
     use_settings("slack=1G,slack_share=100%");
-    assert_int_equal(slack.bound(0), gibibyte);
-    assert_int_equal(slack.bound(2'000'000'000), 2'000'000'000);
+    assert_int_equal(slack.bound(0, slack.demand()), gibibyte);
+    assert_int_equal(slack.bound(2'000'000'000, slack.demand()), 2'000'000'000);
 }
 
 void demand_is_nothing_until_memory_is_wanted_again(void **)
@@ -69,7 +69,7 @@ void demand_grows_by_what_comes_again_within_a_second(void **)
     assert_false(slack.remembers_returns());
     slack.taken(50 * mib, 1000 * mib, start_ms + 30);
     assert_int_equal(slack.demand(), 100 * mib);
-    assert_int_equal(slack.bound(0), 104 * mib);
+    assert_int_equal(slack.bound(0, slack.demand()), 104 * mib);
 }
 
 void what_comes_again_later_is_not_regretted(void **)
@@ -142,6 +142,38 @@ void returns_and_takes_let_time_pass_too(void **)
     assert_int_equal(slack.demand(), 17 * mib);
 }
 
+void what_is_idle_for_long_goes_back_in_seconds(void **)
+{
+    Slack slack;
+    uint64_t idle = 4 * mib;
+    uint64_t now = start_ms;
+    slack.pass_time(idle, 0, now);
+    for (unsigned second = 0; second < 10; second++)
+    {
+        now += 1000;
+        const uint64_t kept = slack.pass_time(idle, 0, now);
+        assert_int_equal(kept, idle - idle / 8);
+        assert_int_equal(slack.pass_time(idle, 0, now + 1), 4 * mib); // once a half-life
+        idle = kept;
+    }
+    assert_true(idle < 4 * mib / 3);
+}
+
+void what_is_used_now_and_then_stays(void **)
+{
+    Slack slack;
+    slack.pass_time(4 * mib, 0, start_ms);
+    slack.pass_time(0, 0, start_ms + 500); // all of it was in use
+    assert_int_equal(slack.pass_time(4 * mib, 0, start_ms + 1000), 4 * mib);
+}
+
+void what_demand_keeps_stays(void **)
+{
+    Slack slack = wanting(100 * mib, 1000 * mib);
+    slack.pass_time(60 * mib, 0, start_ms);
+    assert_int_equal(slack.pass_time(52 * mib, 0, start_ms + 1000), 50 * mib); // an eighth less would be 45.5
+}
+
 } // namespace
 
 int main()
@@ -157,6 +189,9 @@ int main()
         cmocka_unit_test_setup(decay_does_not_depend_on_how_often_one_looks, load_settings),
         cmocka_unit_test_setup(the_half_life_is_a_setting, load_settings),
         cmocka_unit_test_setup(returns_and_takes_let_time_pass_too, load_settings),
+        cmocka_unit_test(what_is_idle_for_long_goes_back_in_seconds),
+        cmocka_unit_test(what_is_used_now_and_then_stays),
+        cmocka_unit_test(what_demand_keeps_stays),
     };
     return cmocka_run_group_tests_name("slack", tests, nullptr, nullptr);
 }

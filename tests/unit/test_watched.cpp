@@ -2,8 +2,8 @@
 //
 // Claims about watch/watched.cpp: with check=on a program that does nothing wrong runs as without it, whichever way its
 // blocks come and go, and every one of its blocks is known while it has it. What it says of misuse: test_watched_misuse.
+#include "arena/purge.h"
 #include "watch/live_blocks.h"
-#include "watch/statistics.h"
 
 #include <atomic>
 #include <cerrno>
@@ -203,7 +203,7 @@ void threads_come_and_go_and_leave_blocks_to_each_other(void **)
             });
         release_blocks(left);
         thread_words.self->flush();
-        registry.tidy();
+        registry.tidy(0);
         require(handed_out_bytes() == 0);
     });
 }
@@ -231,7 +231,7 @@ void threads_that_pass_blocks_around_at_once_meet_no_false_alarm(void **)
         for (std::atomic<void *> &block : shared)
             release_slow(block);
         thread_words.self->flush();
-        registry.tidy();
+        registry.tidy(0);
         require(handed_out_bytes() == 0);
     });
 }

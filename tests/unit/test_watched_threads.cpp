@@ -2,8 +2,8 @@
 //
 // Claims about watch/watched.cpp: whoever puts other words before a thread (its end, malloc_trim, a fork) puts watched
 // ones there, so no call passes by unseen.
+#include "arena/purge.h"
 #include "watch/live_blocks.h"
-#include "watch/statistics.h"
 
 #include <csignal>
 #include <latch>
@@ -174,7 +174,7 @@ void the_child_of_a_fork_knows_the_blocks_of_both(void **)
             release_blocks(others);
             release_blocks({mine.begin() + 1, mine.end()});
             release_blocks(allocate_blocks(500, 640));
-            registry.tidy();
+            registry.tidy(0);
             require_whole_heap();
         });
         require(WIFEXITED(status) && WEXITSTATUS(status) == 0);

@@ -3,6 +3,8 @@
 // Claims about heap/window.h: where the window lies, whose its regions are, what a stray pointer meets, and what becomes of
 // it where address space is short. Each test has a process, so a window, of its own.
 #include <cerrno>
+#include <fstream>
+#include <string>
 #include <sys/mman.h>
 #include <vector>
 
@@ -27,6 +29,41 @@ void the_window_is_there_with_the_first_region(void **)
         require(window.regions() == 1 && window.bytes() >= window_min_bytes);
         require(window_bounds.link_secret != 0);
         require(fastalloc_root.window_base == window_bounds.base && fastalloc_root.window_bytes == window.bytes());
+    });
+}
+
+// The bytes that a range of addresses has on huge pages.
+size_t on_huge_pages(uintptr_t begin)
+{
+    std::ifstream maps("/proc/self/smaps");
+    std::string line;
+    uintptr_t from = 0;
+    uintptr_t to = 0;
+    size_t kib = 0;
+    while (std::getline(maps, line))
+        if (sscanf(line.c_str(), "%lx-%lx ", &from, &to) != 2 && from <= begin && begin < to &&
+            sscanf(line.c_str(), "AnonHugePages: %zu", &kib) == 1)
+            return kib * kibibyte;
+    return 0;
+}
+
+void the_tables_of_many_regions_are_on_huge_pages(void **)
+{
+    assert_alone([] {
+        for (int number = 0; number < 7; number++)
+            require(window.give_region(0) == number);
+        const bool paired = window.is_reserved(); // not where a sanitizer has taken most addresses
+        require(window.table_bytes() == (paired ? 8 : 7) * 2 * mebibyte);
+        for (unsigned number = 0; number < 7; number++)
+        {
+            Span *const record = span_at((number + 1) * slices_per_region - 1);
+            const auto chunks = reinterpret_cast<uintptr_t>(window.region(number));
+            record->slices = 1; // touched
+            window.region(number)->slack = 0;
+            const bool huge = paired && number >= 4 && !pages::huge_pages_are_forbidden();
+            require((on_huge_pages(reinterpret_cast<uintptr_t>(record)) != 0) == huge &&
+                    (on_huge_pages(chunks) != 0) == huge);
+        }
     });
 }
 
@@ -265,6 +302,7 @@ int main()
 {
     const CMUnitTest tests[] = {
         cmocka_unit_test(the_window_is_there_with_the_first_region),
+        cmocka_unit_test(the_tables_of_many_regions_are_on_huge_pages),
         cmocka_unit_test(regions_are_given_in_order_and_keep_their_nodes),
         cmocka_unit_test(every_pointer_below_the_limit_has_a_record_that_belongs_to_nobody),
         cmocka_unit_test(slices_records_and_addresses_lead_to_each_other),

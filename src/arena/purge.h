@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: MIT
+//
+// Purge: giving back what is free in all arenas and on all nodes, and what the limits make of an allocation.
+//
+// Any thread that holds no lock.
+#pragma once
+
+#include "arena/arena.h"
+#include "heap/limits.h"
+#include "os/options.h"
+
+struct fastalloc_observer; // fastalloc.h
+
+namespace fastalloc
+{
+
+// Gives memory back until at most `pad` bytes of each node are idle, asking other threads to flush at their next call.
+// The system gets also what was given back out of huge pages. Returns the bytes given back.
+uint64_t purge(uint64_t pad);
+
+// What slow paths do now and then, for a process whose threads sleep: lets time pass on all nodes, sorts in what waits in
+// inboxes, gives back what need not stay any longer and has huge pages split.
+void let_time_pass();
+
+// Looks at what is new of the limits: reads the control group's again; above the soft limit purges, and tells the observer
+// if that does not help.
+void heed_limits();
+
+// Who is told, null for nobody. Stored by a release, read by an acquire: what it points to is seen whole.
+extern std::atomic<const fastalloc_observer *> observer;
+
+// What `attempt` yields, a pointer or an Allocation: once more after a purge if there is a limit that may be in the way.
+template <typename Attempt>
+auto within_limits(Attempt attempt)
+{
+    auto got = attempt();
+    if (FASTALLOC_UNLIKELY(limits.has_news()))
+        heed_limits();
+    if (FASTALLOC_UNLIKELY(!got) && options().hard_limit != 0)
+    {
+        purge(0);
+        got = attempt();
+    }
+    return got;
+}
+
+} // namespace fastalloc
