@@ -302,14 +302,14 @@ private:
 static_assert(sizeof(Arena) <= 4096, "an arena's every-day part is one page");
 
 // See Lock::MayWait.
-bool may_wait_for_arena();
+bool may_wait();
 
 // Holds an arena's lock; looks at the inbox again after unlocking, for a pusher that could not get the lock meanwhile.
 // tests/models/inbox.cpp checks this protocol.
 class ArenaGuard
 {
 public:
-    explicit ArenaGuard(Arena *arena) : arena_(arena), outcome_(arena->lock.lock(may_wait_for_arena))
+    explicit ArenaGuard(Arena *arena) : arena_(arena), outcome_(arena->lock.lock(may_wait))
     {
     }
 

@@ -48,22 +48,15 @@ extern "C" void fastalloc_thread_exits(void *arena)
     registry.thread_exits(static_cast<Arena *>(arena));
 }
 
-// See Lock::MayWait.
-bool may_wait_for_registry()
-{
-    bool holds_later = false;
-    for (Arena *arena = registry.first(); arena != nullptr; arena = arena->next_arena.load(std::memory_order_acquire))
-        holds_later |= arena->lock.held_by_me();
-    return !holds_later && may_wait_for_arena();
-}
-
 } // namespace
 
-bool may_wait_for_arena()
+bool may_wait()
 {
-    bool holds_later = window.lock.held_by_me() || outside.lock.held_by_me();
-    for_each_node_heap([&](const NodeHeap &heap) { holds_later |= heap.lock.held_by_me(); });
-    return !holds_later;
+    bool holds = window.lock.held_by_me() || outside.lock.held_by_me();
+    for_each_node_heap([&](const NodeHeap &heap) { holds |= heap.lock.held_by_me(); });
+    for (Arena *arena = registry.first(); arena != nullptr; arena = arena->next_arena.load(std::memory_order_acquire))
+        holds |= arena->lock.held_by_me();
+    return !holds;
 }
 
 // ---- arenas ---------------------------------------------------------------------------------------------
@@ -117,7 +110,7 @@ Arena *Registry::common_arena(Node node)
     for (Arena *arena = first(); arena != nullptr; arena = arena->next_arena.load(std::memory_order_acquire))
         if (arena->is_common && arena->node == node)
             return arena;
-    Guard guard(lock, may_wait_for_registry);
+    Guard guard(lock, may_wait);
     if (!guard)
         return nullptr;
     for (Arena *arena = first(); arena != nullptr; arena = arena->next_arena.load(std::memory_order_acquire))
@@ -134,7 +127,7 @@ Arena *Registry::attach()
 {
     Arena *arena = nullptr;
     {
-        Guard guard(lock, may_wait_for_registry);
+        Guard guard(lock, may_wait);
         if (!guard)
             return nullptr;
         if (!key_made_ && !key_refused_)
@@ -195,7 +188,7 @@ void Registry::detach(Arena *arena)
     // Read without the lock: a few more or less than warm_max do not matter.
     const bool room = warm_count_.load(std::memory_order_relaxed) < warm_max;
     const Arena::Bins bins = arena->hand_over(room ? Arena::Bins::kept : Arena::Bins::emptied);
-    Guard guard(lock, may_wait_for_registry);
+    Guard guard(lock, may_wait);
     show(&thread_words, view_of(&ending_arena));
     thread_words.self = nullptr;
     arena->words = nullptr;
@@ -214,7 +207,7 @@ void Registry::detach(Arena *arena)
 
 void Registry::ask_all_to_flush()
 {
-    Guard guard(lock, may_wait_for_registry);
+    Guard guard(lock, may_wait);
     if (!guard)
         return;
     for (Arena *arena = first(); arena != nullptr; arena = arena->next_arena.load(std::memory_order_acquire))
@@ -227,7 +220,7 @@ void Registry::ask_all_to_flush()
 void Registry::flush_and_restore(Arena *arena)
 {
     {
-        Guard guard(lock, may_wait_for_registry);
+        Guard guard(lock, may_wait);
         if (!guard)
             return;
         show(&thread_words, view_of(arena));
@@ -241,7 +234,7 @@ void Registry::tidy(uint64_t keep)
     {
         if (!arena->attached.load(std::memory_order_relaxed))
         {
-            Guard guard(lock, may_wait_for_registry);
+            Guard guard(lock, may_wait);
             if (!guard)
                 return;
             const ArenaGuard arena_guard(arena);

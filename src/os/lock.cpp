@@ -46,7 +46,7 @@ Lock::Outcome Lock::try_lock()
     uintptr_t expected = 0;
     if (word_.compare_exchange_strong(expected, self))
         return taken();
-    if (expected == given_up)
+    if ((expected & ~marks) == given_up)
         return Outcome::interrupted;
     if ((expected & ~marks) == self)
         return passes_now() ? Outcome::passed : Outcome::interrupted;
@@ -56,11 +56,6 @@ Lock::Outcome Lock::try_lock()
 Lock::Outcome Lock::lock_slow(MayWait may_wait)
 {
     const uintptr_t self = thread_identity();
-    if (may_wait != nullptr && !may_wait())
-    {
-        const Outcome outcome = try_lock();
-        return outcome == Outcome::busy ? Outcome::interrupted : outcome;
-    }
     for (int spin = 0; spin < spins; ++spin)
     {
         const Outcome outcome = try_lock();
@@ -70,6 +65,8 @@ Lock::Outcome Lock::lock_slow(MayWait may_wait)
             wait_count.fetch_add(1, std::memory_order_relaxed);
         pause_cpu();
     }
+    if (may_wait != nullptr && !may_wait())
+        return Outcome::interrupted;
     const int saved_errno = errno;
     // From here on the word is taken with the waiters bit set: others may sleep behind us.
     for (;;)
@@ -80,6 +77,11 @@ Lock::Outcome Lock::lock_slow(MayWait may_wait)
             if (word_.compare_exchange_strong(seen, self | waiters))
                 break;
             continue;
+        }
+        if ((seen & ~marks) == given_up) // by a fork in a signal handler, in whose child this goes on
+        {
+            errno = saved_errno;
+            return Outcome::interrupted;
         }
         if (!(seen & waiters) && !word_.compare_exchange_strong(seen, seen | waiters))
             continue;

@@ -47,7 +47,8 @@ public:
     };
 
     // Whether the calling thread may wait for a lock that another has. Not a signal handler that interrupted a holder of
-    // a lock that comes later in the order: whoever has this one may be waiting for that one.
+    // a lock that does not come earlier in the order: whoever has this one may be waiting for that one. Asked after some
+    // rounds of looking.
     using MayWait = bool (*)();
 
     // Where `may_wait` says no, a busy lock is `interrupted`.

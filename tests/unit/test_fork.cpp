@@ -43,32 +43,37 @@ void a_call_that_meets_its_own_locks_fails_or_defers(void **)
     });
 }
 
-// Its call holds the node heap's lock; another thread has its arena's, or the registry's, and waits for the heap's.
+// Its call holds the node heap's lock, or another arena's; another thread has its arena's, or the registry's, and waits
+// for that.
 void a_call_does_not_wait_for_who_waits_for_what_it_interrupted(void **)
 {
     assert_alone([] {
         release_blocks(allocate_blocks(8, 64));
         void *const large = allocate_block(medium_max + 1);
         Arena *const mine = thread_words.self;
-        for (Lock *const wanted : {&mine->lock, &registry.lock})
-        {
-            std::latch held(1);
-            std::thread other;
+        in_thread([] { allocate_block(64); });
+        Arena *const another = mine->next_arena;
+        require(another != nullptr && another != mine);
+        for (Lock *const interrupted : {&mine->heap().lock, &another->lock})
+            for (Lock *const wanted : {&mine->lock, &registry.lock})
             {
-                Guard heap(mine->heap().lock);
-                other = std::thread([&] {
-                    Guard guard(*wanted);
-                    held.count_down();
-                    Guard behind(mine->heap().lock);
-                });
-                held.wait();
-                if (wanted == &registry.lock)
-                    registry.flush_and_restore(mine);
-                else
-                    require(allocate_slow(900) == nullptr && errno == ENOMEM);
+                std::latch held(1);
+                std::thread other;
+                {
+                    Guard guard(*interrupted);
+                    other = std::thread([&] {
+                        Guard guard_of_other(*wanted);
+                        held.count_down();
+                        Guard behind(*interrupted);
+                    });
+                    held.wait();
+                    if (wanted == &registry.lock)
+                        registry.flush_and_restore(mine);
+                    else
+                        require(allocate_slow(900) == nullptr && errno == ENOMEM);
+                }
+                other.join();
             }
-            other.join();
-        }
         release_block(allocate_slow(900));
         release_block(large);
         require_whole_heap();

@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <cerrno>
+#include <csignal>
 #include <ctime>
 #include <latch>
 #include <thread>
@@ -255,6 +256,34 @@ void nobody_waits_for_a_lock_that_was_given_up(void **)
     free.unlock();
 }
 
+// A handler forks while the call it interrupted sleeps on a lock of another thread.
+void nobody_goes_on_sleeping_on_a_lock_that_was_given_up(void **)
+{
+    signal(SIGUSR1, [](int) {});
+    Lock lost;
+    lost.lock();
+    std::latch started(1);
+    std::atomic<bool> told{false};
+    std::thread waiter([&] {
+        started.count_down();
+        require(lost.lock() == Outcome::interrupted);
+        told = true;
+    });
+    started.wait();
+    wait_milliseconds(20);
+    in_thread([&] { lost.give_up_if_held(); });
+    for (unsigned attempt = 0; attempt < 500 && !told; attempt++)
+    {
+        pthread_kill(waiter.native_handle(), SIGUSR1);
+        wait_milliseconds(10);
+    }
+    assert_true(told);
+    waiter.join();
+    assert_true(lost.lock() == Outcome::interrupted);
+    assert_true(tried_elsewhere(lost) == Outcome::interrupted);
+    signal(SIGUSR1, SIG_DFL);
+}
+
 void taking_a_busy_lock_for_a_fork_ends(void **)
 {
     Lock lock;
@@ -308,6 +337,7 @@ int main()
         cmocka_unit_test(who_takes_all_locks_leaves_those_it_interrupted_to_their_holder),
         cmocka_unit_test(a_lock_taken_for_one_purpose_is_not_let_go_for_another),
         cmocka_unit_test(nobody_waits_for_a_lock_that_was_given_up),
+        cmocka_unit_test(nobody_goes_on_sleeping_on_a_lock_that_was_given_up),
         cmocka_unit_test(taking_a_busy_lock_for_a_fork_ends),
         cmocka_unit_test(letting_a_marked_lock_go_wakes_who_sleeps),
     };
