@@ -15,9 +15,13 @@ constinit Fund fund;
 namespace
 {
 
-// Open chunks, per byte of the fund's fixed part, above which that part is not granted; and what is left before a limit,
-// per byte of the fund.
-constexpr uint64_t pinned_per_lease = 8;
+// Open chunks, per byte of the fund's fixed part, up to which all of it is granted; and what is left before a limit, per
+// byte of the fund.
+constexpr uint64_t open_per_lease = 3;
+constexpr uint64_t room_per_lease = 8;
+
+// What a stack may hold at most, so that a thread that frees much comes by here often.
+constexpr size_t stack_max_bytes = mebibyte;
 
 uint64_t own_budget()
 {
@@ -31,9 +35,16 @@ uint64_t leased_part(uint64_t charged)
     return charged > own ? charged - own : 0;
 }
 
+// The part of the fund that does not follow live memory: less where more is open, then none.
+uint64_t fixed_part(uint64_t open)
+{
+    const uint64_t whole = options().lease_fund;
+    const uint64_t beyond = open > open_per_lease * whole ? open - open_per_lease * whole : 0;
+    return whole > beyond ? whole - beyond : 0;
+}
+
 // What may be leased in all. Blocks in bins pin the spans they are of, in the worst case each one another; so live memory
-// counts only as far as it lies in spans, and the part that does not follow it is granted only while all that is open is
-// little.
+// counts only as far as it lies in spans.
 uint64_t fund_total()
 {
     uint64_t live = 0;
@@ -43,8 +54,8 @@ uint64_t fund_total()
         open += heap.open_bytes();
     });
     const uint64_t share = live / 1000 * options().lease_share;
-    const uint64_t least = open <= pinned_per_lease * options().lease_fund ? options().lease_fund : 0;
-    const uint64_t most = limits.room() / pinned_per_lease;
+    const uint64_t least = fixed_part(open);
+    const uint64_t most = limits.room() / room_per_lease;
     const uint64_t total = share > least ? share : least;
     return total < most ? total : most;
 }
@@ -143,7 +154,9 @@ void Arena::raise_limit(unsigned index)
 {
     Bin &bin = bins[index];
     const size_t bytes = 2 * class_bytes(static_cast<SizeClass>(index)); // a place in either stack
-    const uint32_t wanted = bin.limit == 0 ? first_limit(bytes) : bin.limit;
+    const uint32_t step = bin.limit == 0 ? first_limit(bytes) : bin.limit;
+    const uint32_t left = static_cast<uint32_t>(stack_max_bytes / (bytes / 2)) - bin.limit;
+    const uint32_t wanted = step < left ? step : left;
     const uint64_t sure = own_budget() + own_share(); // without asking the fund
     const uint64_t sure_left = sure > charged_ ? sure - charged_ : 0;
     const bool asks = sure_left < wanted * bytes;
@@ -171,13 +184,12 @@ void Arena::adjust_limit(unsigned index)
         raise_limit(index);
 }
 
-// Whether this thread's bins are to be emptied because little is left of what it held. Not while all that is open is so
-// little that bins may pin it.
+// Whether this thread's bins are to be emptied because little is left of what it held. Not while no more is open than may
+// be idle.
 bool Arena::ebbs()
 {
-    return ebb_.may_be_low(held_, static_cast<int64_t>(charged_)) &&
-           heap().open_bytes() > pinned_per_lease * options().lease_fund && !ebb_.is_wave(now_ms) &&
-           ebb_.may_be_low(held_, static_cast<int64_t>(bytes_in_bins()));
+    return ebb_.may_be_low(held_, static_cast<int64_t>(charged_)) && heap().open_bytes() > options().slack &&
+           !ebb_.is_wave(now_ms) && ebb_.may_be_low(held_, static_cast<int64_t>(bytes_in_bins()));
 }
 
 // What they may hold then is what bins begin with, so that the next slow path is near.

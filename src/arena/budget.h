@@ -4,7 +4,7 @@
 //
 //     an arena's bins are charged by their limits:  charged = sum of 2 x limit x block size
 //     what it is charged above its own budget is leased
-//     sum of leases <= lease_share of live + lease_fund, the latter only while little is open
+//     sum of leases <= lease_share of live, or lease_fund where that is more and not much is open
 //
 // An arena may always lease the share of what it has handed out itself; beyond that a lease is at most a quarter of what
 // is left. So a busy thread does not starve beside sleeping ones that leased before it, nor they because of it, and N

@@ -89,8 +89,8 @@ constexpr Option table[] = {
      "How long it takes until half of the memory kept because it was soon wanted again is given back.",
      "0.1", read_member<&Options::demand_half_life>, write_member<&Options::demand_half_life>},
 
-    {"lease_fund", OptionKind::size, nullptr, 2 * mebibyte, 0, tebibyte,
-     "Free blocks all threads together may keep beyond their own budgets, however little is live.",
+    {"lease_fund", OptionKind::size, nullptr, 16 * mebibyte, 0, tebibyte,
+     "Free blocks all threads together may keep beyond their own budgets while not much memory is in use.",
      "0.1", read_member<&Options::lease_fund>, write_member<&Options::lease_fund>},
 
     {"lease_share", OptionKind::percent, nullptr, 125, 0, 1000,

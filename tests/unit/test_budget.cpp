@@ -84,13 +84,18 @@ void the_fund_grows_with_what_is_live(void **)
 void where_much_is_open_the_fund_follows_live_memory_only(void **)
 {
     assert_alone([] {
-        use_settings("lease_fund=1M,lease_share=12.5%");
+        use_settings("lease_fund=4M,lease_share=12.5%");
         node_heap(0).handed_out = 2'000'000;
         const Fund some;
-        node_heap(0).take(slices_per_chunk);
-        require(some.offer() == 256 * kib);
-        for (unsigned chunk = 0; chunk < 32; chunk++)
-            node_heap(0).take(slices_per_chunk);
+        const auto open = [](uint64_t bytes) {
+            while (node_heap(0).open_bytes() < bytes)
+                node_heap(0).take(slices_per_chunk);
+        };
+        open(12 * mib);
+        require(some.offer() == mib);
+        open(14 * mib);
+        require(some.offer() == 512 * kib);
+        open(16 * mib);
         require(some.offer() == 2'000'000 / 8 / 4);
     });
 }
@@ -175,6 +180,7 @@ void the_least_budget_there_is_keeps_nothing(void **)
 void sleeping_threads_keep_no_more_than_their_budgets_and_one_fund(void **)
 {
     assert_alone([] {
+        use_settings("lease_fund=2M");
         constexpr unsigned count = 12;
         std::latch busy(count);
         std::latch done(1);
@@ -225,6 +231,17 @@ void a_bin_that_overflows_gets_more_room(void **)
     });
 }
 
+void a_stack_holds_a_mib_at_most(void **)
+{
+    for (const size_t size : {size_t{64}, 4 * kib, 40 * kib})
+        assert_alone([size] {
+            for (unsigned round = 0; round < 20; round++)
+                release_blocks(allocate_blocks(8 * mib / size, size));
+            require(limit_of(size) * size > mib / 2 && limit_of(size) * size <= mib);
+            require_whole_heap();
+        });
+}
+
 // What comes home by the inbox never overflows.
 void a_bin_whose_blocks_others_free_gets_more_room(void **)
 {
@@ -265,13 +282,14 @@ void a_bin_nobody_uses_gives_its_lease_back(void **)
 void a_fund_that_shrinks_with_live_memory_is_paid_back(void **)
 {
     assert_alone([] {
+        use_settings("lease_fund=256K");
         const std::vector<void *> blocks = allocate_blocks(300'000, 256);
         for (unsigned round = 0; round < 20; round++)
             release_blocks(allocate_blocks(50'000, 256));
-        require(fund.leased() > 4 * mib && !fund.is_overdrawn());
+        require(fund.leased() > mib && !fund.is_overdrawn());
         release_blocks(blocks);
         require(node_heap(0).live_bytes() < mib);
-        require(fund.leased() <= 2 * mib && private_bytes() <= budget + 2 * mib);
+        require(fund.leased() <= 256 * kib && private_bytes() <= budget + 256 * kib);
         require_whole_heap();
     });
 }
@@ -318,6 +336,7 @@ int main()
         cmocka_unit_test(the_least_budget_there_is_keeps_nothing),
         cmocka_unit_test(sleeping_threads_keep_no_more_than_their_budgets_and_one_fund),
         cmocka_unit_test(a_bin_that_overflows_gets_more_room),
+        cmocka_unit_test(a_stack_holds_a_mib_at_most),
         cmocka_unit_test(a_bin_whose_blocks_others_free_gets_more_room),
         cmocka_unit_test(a_bin_nobody_uses_gives_its_lease_back),
         cmocka_unit_test(a_fund_that_shrinks_with_live_memory_is_paid_back),

@@ -22,7 +22,7 @@ uint64_t clock_of_test()
 
 bool begins_at(Ebb &ebb, int64_t held)
 {
-    const bool begins = ebb.may_be_low(held, 0) && !ebb.is_wave(clock_of_test);
+    const bool begins = ebb.may_be_low(held, held) && !ebb.is_wave(clock_of_test);
     if (begins)
         ebb.begin(clock_of_test);
     return begins;
@@ -32,18 +32,30 @@ void it_begins_when_little_is_left_of_much(void **)
 {
     Ebb ebb;
     ebb.rise(2 * mebibyte, clock_of_test);
-    assert_false(ebb.may_be_low(mebibyte, 0));
-    assert_true(ebb.may_be_low(mebibyte, mebibyte)); // in bins
-    assert_true(ebb.may_be_low(mebibyte / 16, 0));
-    assert_true(ebb.may_be_low(0, 0));
+    constexpr int64_t in_bins = 64 * kibibyte;
+    assert_false(ebb.may_be_low(mebibyte + in_bins, in_bins));
+    assert_true(ebb.may_be_low(2 * mebibyte, 2 * mebibyte)); // in bins
+    assert_true(ebb.may_be_low(mebibyte / 2 + in_bins, in_bins));
+    assert_true(ebb.may_be_low(in_bins, in_bins));
+}
+
+void bins_that_hold_next_to_nothing_are_left_alone(void **)
+{
+    Ebb ebb;
+    ebb.rise(2 * mebibyte, clock_of_test);
+    assert_false(ebb.may_be_low(4 * kibibyte, 4 * kibibyte));
+    assert_true(ebb.may_be_low(5 * kibibyte, 5 * kibibyte));
+    ebb.rise(200 * mebibyte, clock_of_test);
+    assert_false(ebb.may_be_low(400 * kibibyte, 400 * kibibyte));
+    assert_true(ebb.may_be_low(410 * kibibyte, 410 * kibibyte));
 }
 
 void who_never_held_much_keeps_his_bins(void **)
 {
     Ebb ebb;
-    assert_false(ebb.may_be_low(0, 0));
+    assert_false(ebb.may_be_low(mebibyte, mebibyte));
     ebb.rise(Ebb::least_bytes - 1, clock_of_test);
-    assert_false(ebb.may_be_low(0, 0));
+    assert_false(ebb.may_be_low(mebibyte, mebibyte));
 }
 
 void who_goes_on_with_little_gets_them_back(void **)
@@ -51,7 +63,7 @@ void who_goes_on_with_little_gets_them_back(void **)
     Ebb ebb;
     ebb.rise(2 * mebibyte, clock_of_test);
     unsigned refills = 0;
-    for (; ebb.may_be_low(0, 0) && refills < 1000; refills++)
+    for (; ebb.may_be_low(8 * kibibyte, 8 * kibibyte) && refills < 1000; refills++)
         ebb.rise(kibibyte, clock_of_test);
     assert_in_range(refills, 2, 40);
 }
@@ -63,7 +75,7 @@ void waves_cost_one_emptying_a_second(void **)
     for (now = 1; now < 10'000; now += 10)
     {
         ebb.rise(2 * mebibyte, clock_of_test);
-        begun += begins_at(ebb, 0);
+        begun += begins_at(ebb, 8 * kibibyte);
     }
     assert_in_range(begun, 8, 12);
 }
@@ -74,7 +86,7 @@ void waves_with_seconds_between_them_end_in_empty_bins(void **)
     for (now = 1; now < 20'000; now += 2000)
     {
         ebb.rise(2 * mebibyte, clock_of_test);
-        assert_true(begins_at(ebb, 0));
+        assert_true(begins_at(ebb, 8 * kibibyte));
     }
 }
 
@@ -175,6 +187,7 @@ int main()
 {
     const CMUnitTest tests[] = {
         cmocka_unit_test(it_begins_when_little_is_left_of_much),
+        cmocka_unit_test(bins_that_hold_next_to_nothing_are_left_alone),
         cmocka_unit_test(who_never_held_much_keeps_his_bins),
         cmocka_unit_test(who_goes_on_with_little_gets_them_back),
         cmocka_unit_test(waves_cost_one_emptying_a_second),

@@ -80,7 +80,7 @@ void the_defaults_are_the_ones_that_are_documented(void **)
     assert_int_equal(options().slack, 4 * mib);
     assert_int_equal(options().slack_share, 125);
     assert_int_equal(options().demand_half_life, 1000);
-    assert_int_equal(options().lease_fund, 2 * mib);
+    assert_int_equal(options().lease_fund, 16 * mib);
     assert_int_equal(options().lease_share, 125);
     assert_int_equal(options().arena_budget, 32 * kib);
 }
