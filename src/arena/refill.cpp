@@ -176,8 +176,9 @@ Allocation Arena::refill(SizeClass size_class)
     if (inbox_.load(std::memory_order_relaxed) != nullptr)
         drain_locked();
     // The first limit; later where more lies ready than the bin may hold, as when other threads free what this one
-    // allocates.
-    if (is_small(size_class) && blocks_ready(size_class) >= bin.limit)
+    // allocates, and where it may not hold a page of blocks: who only allocates would come here with every other block.
+    const bool less_than_a_page = bin.limit * class_bytes(size_class) <= small_page_bytes / 2;
+    if (is_small(size_class) && (less_than_a_page || blocks_ready(size_class) >= bin.limit))
         adjust_limit(size_class);
     Chain chain;
     gather(size_class, bin.limit > 1 ? bin.limit : 1, &chain);

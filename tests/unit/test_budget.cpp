@@ -242,6 +242,18 @@ void a_stack_holds_a_mib_at_most(void **)
         });
 }
 
+// It never overflows either.
+void a_bin_of_a_thread_that_only_allocates_gets_room_for_a_page(void **)
+{
+    for (const size_t size : {64, 256, 1024})
+        assert_alone([size] {
+            allocate_blocks(4 * mib / size, size);
+            require(limit_of(size) * size >= 4 * kib);
+            require(figures_of(thread_words.self).refills <= mib / kib + 20);
+            require_whole_heap();
+        });
+}
+
 // What comes home by the inbox never overflows.
 void a_bin_whose_blocks_others_free_gets_more_room(void **)
 {
@@ -337,6 +349,7 @@ int main()
         cmocka_unit_test(sleeping_threads_keep_no_more_than_their_budgets_and_one_fund),
         cmocka_unit_test(a_bin_that_overflows_gets_more_room),
         cmocka_unit_test(a_stack_holds_a_mib_at_most),
+        cmocka_unit_test(a_bin_of_a_thread_that_only_allocates_gets_room_for_a_page),
         cmocka_unit_test(a_bin_whose_blocks_others_free_gets_more_room),
         cmocka_unit_test(a_bin_nobody_uses_gives_its_lease_back),
         cmocka_unit_test(a_fund_that_shrinks_with_live_memory_is_paid_back),

@@ -262,7 +262,7 @@ void a_freed_block_that_was_written_to_ends_with_a_line_wherever_it_lies(void **
         const std::vector<void *> blocks = allocate_blocks(500, 64);
         release_blocks(blocks);
         memset(blocks[490], 0x41, 8);
-        for (unsigned round = 0; round < 300; round++) // slow paths: bins that are not used lose half
+        for (unsigned round = 0; round < 1500; round++) // slow paths: bins that are not used lose half
             allocate_block(20 * kib);
     });
 }
