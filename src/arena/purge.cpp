@@ -21,7 +21,7 @@ uint64_t returned_so_far()
     uint64_t bytes = 0;
     for_each_node_heap([&](NodeHeap &heap) {
         Guard guard(heap.lock);
-        bytes += guard ? heap.figures().returned_bytes : 0;
+        bytes += guard ? heap.returned_bytes() : 0;
     });
     return bytes;
 }

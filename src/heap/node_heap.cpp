@@ -372,7 +372,7 @@ NodeHeap::Figures NodeHeap::figures() const
             chunks_.charged_bytes(),
             chunks_.committed_chunks() * chunk_bytes,
             slack_.demand(),
-            slack_.returned_total(),
+            returned_bytes(),
             returned_in_part_,
             promoted_,
             huge_unused};

@@ -183,6 +183,12 @@ public:
     // Requires: lock held.
     Figures figures() const;
 
+    // The one of them that needs no walk along the chunks. Requires: lock held.
+    uint64_t returned_bytes() const
+    {
+        return slack_.returned_total();
+    }
+
     // The first thing that is wrong with chunks, bitmaps or lists, or null. Requires: lock held.
     const char *verify() const;
 
