@@ -82,6 +82,15 @@ constexpr Figure figures[] = {
 static_assert(sizeof figures / sizeof figures[0] == sizeof(fastalloc_stats) / sizeof(uint64_t),
               "every figure is named");
 
+// As much of the figures as the caller knows; what he knows and we do not is 0.
+template <typename Known>
+void copy_known(const Known &known, Known *copy, size_t bytes)
+{
+    const size_t common = bytes < sizeof known ? bytes : sizeof known;
+    memcpy(copy, &known, common);
+    memset(reinterpret_cast<char *>(copy) + common, 0, bytes - common);
+}
+
 } // namespace
 
 extern "C" {
@@ -193,9 +202,24 @@ FASTALLOC_EXPORT int fastalloc_get_stats(struct fastalloc_stats *stats, size_t b
         errno = EBUSY;
         return -1;
     }
-    const size_t common = bytes < sizeof known ? bytes : sizeof known;
-    memcpy(stats, &known, common);
-    memset(reinterpret_cast<char *>(stats) + common, 0, bytes - common);
+    copy_known(known, stats, bytes);
+    return 0;
+}
+
+FASTALLOC_EXPORT int fastalloc_get_node_stats(int node, struct fastalloc_node_stats *stats, size_t bytes) noexcept
+{
+    if (node < -1 || node >= static_cast<int>(node_limit))
+    {
+        errno = EINVAL;
+        return -1;
+    }
+    fastalloc_node_stats known;
+    if (!gather_node_statistics(node == -1 ? unplaced : static_cast<Node>(node), &known))
+    {
+        errno = EBUSY;
+        return -1;
+    }
+    copy_known(known, stats, bytes);
     return 0;
 }
 

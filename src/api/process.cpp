@@ -38,7 +38,7 @@ __attribute__((constructor)) void fastalloc::fastalloc_process_starts()
     // Asked of the system once: before main, where a filter may be laid.
     if (program_malloc_is_ours)
     {
-        (void)topology::has_several_nodes();
+        (void)topology::has_homes();
         window.place_once();
     }
     // Registered early, so run last before a fork and first after it: other handlers may allocate.

@@ -17,7 +17,10 @@ constexpr size_t size_max = PTRDIFF_MAX;
 // Requires: alignment is a power of two, at least default_alignment.
 Allocation allocate(size_t size, size_t alignment);
 
-// The same for the usual case that a bin has it. Requires: alignment is a power of two. Null and errno ENOMEM: out of
+// As malloc, from memory of a place.
+Allocation allocate_on(Node place, size_t size);
+
+// allocate() for the usual case that a bin has it. Requires: alignment is a power of two. Null and errno ENOMEM: out of
 // memory.
 void *allocate_aligned(size_t size, size_t alignment);
 

@@ -18,6 +18,7 @@
 
 #include "arena/bin.h"
 #include "arena/ebb.h"
+#include "arena/homing.h"
 #include "heap/node_heap.h"
 #include "heap/window.h"
 
@@ -47,6 +48,8 @@ struct ArenaOperations
     // Before anything is done with a block that stays or moves: ends the process, naming `call`, if it is known to be
     // none.
     void (*inspect)(const char *call, const void *block);
+    // As allocate, from memory of `place`, whatever the thread's own.
+    Allocation (*allocate_on)(Arena *arena, Node place, size_t size);
 };
 
 // A thread's own: initial-exec TLS. The first two are written under the registry's lock only, by their thread or by an
@@ -68,6 +71,7 @@ struct OutboxSlot
     void *first;
     void *last;
     uint32_t bytes;
+    uint32_t blocks;
 };
 
 constexpr unsigned no_bin = class_count; // always empty and full: what records of medium spans name
@@ -91,9 +95,9 @@ public:
         common, // for threads that have none of their own
     };
 
-    explicit constexpr Arena(const ArenaOperations *its_operations, Node its_node = 0,
+    explicit constexpr Arena(const ArenaOperations *its_operations, Node its_place = 0,
                              Purpose purpose = Purpose::thread)
-        : operations(its_operations), node(its_node), is_common(purpose == Purpose::common)
+        : operations(its_operations), place(its_place), is_common(purpose == Purpose::common)
     {
     }
 
@@ -175,7 +179,7 @@ public:
 
     NodeHeap &heap() const
     {
-        return node_heap(node);
+        return node_heap(place);
     }
 
     // The bin a request names.
@@ -189,7 +193,7 @@ public:
     uint64_t link_secret = 0; // the window's, at hand for the fast path
 
     Lock lock;
-    Node node;
+    Node place; // all its spans lie there
 
     // The registry's, under its lock; `attached` is also changed under this arena's lock and read relaxed before trying
     // that.
@@ -200,6 +204,7 @@ public:
     uint8_t exit_rounds = 0; // times the key's destructor has run for this thread
     ThreadWords *words = nullptr; // of the attached thread
     Arena *next_detached = nullptr;
+    Homing homing;                            // of the attached thread
     std::atomic<Arena *> next_arena{nullptr}; // all arenas there ever were, see Registry
 
 private:
@@ -241,7 +246,7 @@ private:
     void flush_locked();
     void recover_locked();
     bool flush_slot(OutboxSlot *slot);
-    void hand_to(Arena *owner, void *first, void *last, uint32_t bytes);
+    void hand_on(const OutboxSlot &batch);
 
     // arena/idle.cpp
     void reckon_idle(Span *span);
@@ -347,6 +352,7 @@ extern Arena ending_arena; // where they end
 extern Arena watched_arena;
 
 extern const ArenaOperations attached_operations;
+extern const ArenaOperations homed_operations; // the same where threads have homes
 
 // ---- giving back, arena/idle.cpp ------------------------------------------------------------------------
 

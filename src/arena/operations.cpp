@@ -19,15 +19,21 @@ namespace
 {
 
 // Above what a thread's arena serves: a run of slices, or a mapping of its own.
-Allocation allocate_big(Node node, size_t size, size_t alignment)
+Allocation allocate_big(Node place, size_t size, size_t alignment)
 {
     if (size <= large_max && alignment <= chunk_bytes)
     {
-        const LargeBlock large = large_allocate(node_heap(node), size, alignment);
+        const LargeBlock large = large_allocate(node_heap(place), size, alignment);
         if (large.block != nullptr)
             return {large.block, large.zeroed};
     }
-    return {outside.allocate(size, alignment), true};
+    return {outside.allocate(size, alignment, place), true};
+}
+
+// The place of such a block for a thread with this one. Who asks for whole chunks may do so for others to fill them.
+Node place_of_big(Node own, size_t size)
+{
+    return size < chunk_bytes ? own : topology::common_place();
 }
 
 // A block that belongs to no arena: a large one, an outside one, or none of ours. `record` is null outside the window.
@@ -50,7 +56,7 @@ Allocation attached_allocate(Arena *arena, size_t size, size_t alignment)
 {
     const SizeClass size_class = class_of(size, alignment);
     if (size_class == no_class)
-        return allocate_big(arena->node, size, alignment);
+        return allocate_big(place_of_big(arena->place, size), size, alignment);
     return is_small(size_class) ? arena->allocate_small(size_class) : arena->allocate_medium(size_class);
 }
 
@@ -72,16 +78,45 @@ void attached_release(Arena *arena, void *block)
         arena->release_small(record, block);
 }
 
+// ---- homed: the same on several nodes ------------------------------------------------------------------------
+
+Allocation homed_allocate(Arena *arena, size_t size, size_t alignment)
+{
+    // Large blocks of a thread's own are new memory too.
+    if (size > medium_max && size < chunk_bytes)
+        arena->homing.took_fresh(static_cast<unsigned>(size >> slice_shift));
+    return attached_allocate(registry.follow(arena), size, alignment);
+}
+
+// ---- on a place that the caller names ---------------------------------------------------------------------------
+
+// For whom no arena there is his own.
+Allocation allocate_from(Node place, size_t size, size_t alignment)
+{
+    const SizeClass size_class = class_of(size, alignment);
+    if (size_class == no_class)
+        return allocate_big(place, size, alignment);
+    Arena *const common = registry.common_arena(place);
+    return common != nullptr ? common->allocate_locked(size_class) : Allocation{nullptr, false};
+}
+
+Allocation attached_allocate_on(Arena *arena, Node place, size_t size)
+{
+    if (arena->place == place && class_of(size, default_alignment) != no_class)
+        return attached_allocate(arena, size, default_alignment);
+    return allocate_from(place, size, default_alignment);
+}
+
 // ---- ending: no arena any more; also the way of a thread that cannot get one ---------------------------------
 
 Allocation ending_allocate(Arena *, size_t size, size_t alignment)
 {
-    const Node node = topology::current_node();
-    const SizeClass size_class = class_of(size, alignment);
-    if (size_class == no_class)
-        return allocate_big(node, size, alignment);
-    Arena *const common = registry.common_arena(node);
-    return common != nullptr ? common->allocate_locked(size_class) : Allocation{nullptr, false};
+    return allocate_from(place_of_big(topology::place_of_thread(), size), size, alignment);
+}
+
+Allocation ending_allocate_on(Arena *, Node place, size_t size)
+{
+    return allocate_from(place, size, default_alignment);
 }
 
 void ending_release(Arena *, void *block)
@@ -125,6 +160,13 @@ void empty_release(Arena *, void *block)
     seen->operations->release(seen, block);
 }
 
+Allocation empty_allocate_on(Arena *, Node place, size_t size)
+{
+    Arena *const home = come_home();
+    Arena *const seen = view_of(home != nullptr ? home : &ending_arena);
+    return seen->operations->allocate_on(seen, place, size);
+}
+
 void empty_inspect(const char *call, const void *block)
 {
     view_of(&ending_arena)->operations->inspect(call, block);
@@ -136,14 +178,16 @@ void see_nothing(const char *, const void *)
 {
 }
 
-constinit const ArenaOperations empty_operations{empty_allocate, empty_release, empty_inspect};
-constinit const ArenaOperations ending_operations{ending_allocate, ending_release, see_nothing};
+constinit const ArenaOperations empty_operations{empty_allocate, empty_release, empty_inspect, empty_allocate_on};
+constinit const ArenaOperations ending_operations{ending_allocate, ending_release, see_nothing, ending_allocate_on};
 
 constinit std::atomic<bool> options_loaded{false};
 
 } // namespace
 
-constinit const ArenaOperations attached_operations{attached_allocate, attached_release, see_nothing};
+constinit const ArenaOperations attached_operations{attached_allocate, attached_release, see_nothing,
+                                                    attached_allocate_on};
+constinit const ArenaOperations homed_operations{homed_allocate, attached_release, see_nothing, attached_allocate_on};
 constinit Arena empty_arena{&empty_operations};
 constinit Arena ending_arena{&ending_operations};
 constinit thread_local ThreadWords thread_words{&empty_arena, &empty_arena, nullptr};
@@ -156,6 +200,17 @@ Allocation allocate(size_t size, size_t alignment)
     return within_limits([=] {
         Arena *const arena = thread_words.malloc_arena.load(std::memory_order_relaxed);
         return arena->operations->allocate(arena, size, alignment);
+    });
+}
+
+Allocation allocate_on(Node place, size_t size)
+{
+    load_options_once();
+    if (FASTALLOC_UNLIKELY(size > size_max))
+        return {nullptr, false};
+    return within_limits([=] {
+        Arena *const arena = thread_words.malloc_arena.load(std::memory_order_relaxed);
+        return arena->operations->allocate_on(arena, place, size);
     });
 }
 

@@ -48,7 +48,7 @@ void *reallocate_large(Span *head, void *block, size_t size)
     }
     if (size > usable && usable >= carry_out_min)
     {
-        void *const carried = outside.carry_out(reinterpret_cast<uintptr_t>(block), usable, size);
+        void *const carried = outside.carry_out(reinterpret_cast<uintptr_t>(block), usable, size, large_place(head));
         if (carried != nullptr)
         {
             release_slow(block);

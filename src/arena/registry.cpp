@@ -3,6 +3,7 @@
 
 #include "heap/outside.h"
 #include "heap/root.h"
+#include "os/clock.h"
 #include "os/options.h"
 
 #include <climits>
@@ -61,16 +62,17 @@ bool may_wait()
 
 // ---- arenas ---------------------------------------------------------------------------------------------
 
-Arena *Registry::new_arena(Node node, Arena::Purpose purpose)
+Arena *Registry::new_arena(Node place, Arena::Purpose purpose)
 {
-    const NodeHeap::Run run = node_heap(node).take(1, 1, NodeHeap::Blocks::larger); // a page or two of it
+    const NodeHeap::Run run = node_heap(place).take(1, 1, NodeHeap::Blocks::larger); // a page or two of it
     if (run.slice == no_slice)
         return nullptr;
     span_at(run.slice)->kind.store(SpanKind::metadata, std::memory_order_relaxed);
     auto *memory = reinterpret_cast<void *>(address_of_slice(run.slice));
-    if (!run.zeroed && !node_heap(node).discard_taken(run.slice))
+    if (!run.zeroed && !node_heap(place).discard_taken(run.slice))
         memset(memory, 0, sizeof(Arena));
-    Arena *arena = new (memory) Arena(&attached_operations, node, purpose);
+    const ArenaOperations *const operations = topology::has_homes() ? &homed_operations : &attached_operations;
+    Arena *arena = new (memory) Arena(operations, place, purpose);
     arena->link_secret = window_bounds.link_secret;
     // Attached to one thread or to everybody: nobody may adopt its spans.
     arena->attached.store(true, std::memory_order_relaxed);
@@ -84,12 +86,12 @@ Arena *Registry::new_arena(Node node, Arena::Purpose purpose)
     return arena;
 }
 
-Arena *Registry::take_detached(Node node)
+Arena *Registry::take_detached(Node place)
 {
     for (Arena **link = &detached_; *link != nullptr; link = &(*link)->next_detached)
     {
         Arena *const arena = *link;
-        if (arena->node != node)
+        if (arena->place != place)
             continue;
         *link = arena->next_detached;
         detached_count_.fetch_sub(1, std::memory_order_relaxed);
@@ -105,23 +107,65 @@ void Registry::put_detached(Arena *arena)
     detached_count_.fetch_add(1, std::memory_order_relaxed);
 }
 
-Arena *Registry::common_arena(Node node)
+Arena *Registry::common_arena(Node place)
 {
-    for (Arena *arena = first(); arena != nullptr; arena = arena->next_arena.load(std::memory_order_acquire))
-        if (arena->is_common && arena->node == node)
-            return arena;
+    // Paired with the store below: whoever sees the arena sees what is in it.
+    Arena *common = common_[place].load(std::memory_order_acquire);
+    if (common != nullptr)
+        return common;
     Guard guard(lock, may_wait);
     if (!guard)
         return nullptr;
-    for (Arena *arena = first(); arena != nullptr; arena = arena->next_arena.load(std::memory_order_acquire))
-        if (arena->is_common && arena->node == node)
-            return arena;
-    return new_arena(node, Arena::Purpose::common);
+    common = common_[place].load(std::memory_order_relaxed);
+    if (common == nullptr)
+    {
+        common = new_arena(place, Arena::Purpose::common);
+        common_[place].store(common, std::memory_order_release);
+    }
+    return common;
 }
 
 // ---- attach and detach --------------------------------------------------------------------------------------
 
 // tests/models/words.h and owner.h check these, a purge, and adoption against each other.
+
+// One that nobody is attached to, or a new one; null if there is no memory for it. Requires: the lock.
+Arena *Registry::take_arena(Node place)
+{
+    Arena *const arena = take_detached(place);
+    if (arena == nullptr)
+        return new_arena(place, Arena::Purpose::thread);
+    ArenaGuard guard(arena); // an adopter that holds it has seen the arena detached
+    arena->attached.store(true, std::memory_order_relaxed);
+    if (arena->abandoned)
+        arena->settle();
+    count_warm(arena->warm, -1);
+    arena->warm = false;
+    return arena;
+}
+
+// The calling thread's words name the arena from now on. Requires: the lock.
+void Registry::begin_with(Arena *arena)
+{
+    arena->words = &thread_words;
+    thread_words.self = arena;
+    show(&thread_words, view_of(arena));
+}
+
+// The calling thread, whose words name another arena already, leaves this one to others. Requires: the lock.
+void Registry::leave(Arena *arena, Arena::Bins bins)
+{
+    arena->words = nullptr;
+    if (bins == Arena::Bins::emptied)
+        arena->hand_over(bins); // what a signal handler has put into them since
+    {
+        ArenaGuard arena_guard(arena);
+        arena->attached.store(false, std::memory_order_relaxed);
+        arena->warm = bins == Arena::Bins::kept;
+        count_warm(arena->warm, 1);
+    }
+    put_detached(arena);
+}
 
 Arena *Registry::attach()
 {
@@ -142,24 +186,12 @@ Arena *Registry::attach()
             show(&thread_words, view_of(&ending_arena)); // nobody would tell us when this thread ends
             return nullptr;
         }
-        const Node node = topology::current_node();
-        arena = take_detached(node);
-        if (arena == nullptr)
-            arena = new_arena(node, Arena::Purpose::thread);
+        arena = take_arena(topology::place_of_thread());
         if (arena == nullptr)
             return nullptr;
-        {
-            ArenaGuard arena_guard(arena); // an adopter that holds it has seen the arena detached
-            arena->attached.store(true, std::memory_order_relaxed);
-            if (arena->abandoned)
-                arena->settle();
-            count_warm(arena->warm, -1);
-            arena->warm = false;
-        }
-        arena->words = &thread_words;
         arena->exit_rounds = 0;
-        thread_words.self = arena;
-        show(&thread_words, view_of(arena));
+        arena->homing = {};
+        begin_with(arena);
     }
     // For keys above 31 this calls calloc, which is served by now, if there is memory. If not, nobody would tell us when
     // this thread ends.
@@ -191,16 +223,54 @@ void Registry::detach(Arena *arena)
     Guard guard(lock, may_wait);
     show(&thread_words, view_of(&ending_arena));
     thread_words.self = nullptr;
-    arena->words = nullptr;
-    if (bins == Arena::Bins::emptied)
-        arena->hand_over(bins); // what a signal handler has put into them since
+    leave(arena, bins);
+}
+
+// ---- from node to node ----------------------------------------------------------------------------------------
+
+Arena *Registry::follow(Arena *arena)
+{
+    Homing &homing = arena->homing;
+    const Node here = topology::home_of_thread();
+    bool settled = false;
+    if (here == arena->place)
+        homing.at_home();
+    else
+        settled = homing.has_settled(here, now_ms);
+    if (!homing.is_to_look_at_policy() && !settled)
+        return arena;
+    Node home = arena->place;
+    if (topology::thread_has_policy())
+        home = unplaced;
+    else if (settled || home == unplaced)
+        home = here;
+    if (home != arena->place)
+        return move(arena, home);
+    homing.stays();
+    return arena;
+}
+
+Arena *Registry::move(Arena *arena, Node place)
+{
+    arena->hand_over(Arena::Bins::emptied);
+    Arena *next = nullptr;
     {
-        ArenaGuard arena_guard(arena);
-        arena->attached.store(false, std::memory_order_relaxed);
-        arena->warm = bins == Arena::Bins::kept;
-        count_warm(arena->warm, 1);
+        Guard guard(lock, may_wait);
+        next = guard ? take_arena(place) : nullptr;
+        if (next == nullptr)
+        {
+            arena->homing.stays();
+            return arena;
+        }
+        next->exit_rounds = arena->exit_rounds;
+        next->homing = arena->homing;
+        next->homing.moved(now_ms);
+        begin_with(next);
+        leave(arena, Arena::Bins::emptied);
     }
-    put_detached(arena);
+    if (key_made_)
+        (void)pthread_setspecific(key_, next); // which has a value already, so there is memory for it
+    return next;
 }
 
 // ---- purge --------------------------------------------------------------------------------------------------
@@ -257,115 +327,6 @@ Registry::Figures Registry::figures() const
         figures.attached += arena->words != nullptr;
     }
     return figures;
-}
-
-// ---- everything at once, and fork ------------------------------------------------------------------------------
-
-namespace
-{
-
-// In the order in which they are taken.
-template <typename Visitor>
-void for_each_lock(Visitor visit)
-{
-    visit(registry.lock);
-    for (Arena *arena = registry.first(); arena != nullptr; arena = arena->next_arena.load(std::memory_order_acquire))
-        visit(arena->lock);
-    for_each_node_heap([&](NodeHeap &heap) { visit(heap.lock); });
-    visit(window.lock);
-    visit(outside.lock);
-}
-
-} // namespace
-
-bool Registry::take_all_for(Lock::Purpose purpose)
-{
-    bool interrupted = false;
-    for_each_lock([&](const Lock &each) { interrupted |= each.held_by_me(); });
-    if (interrupted)
-        return false;
-    bool all = true;
-    for_each_lock([&](Lock &each) { all &= each.take_for(purpose); });
-    if (!all) // a fork has left one behind
-        unlock_all_taken_for(purpose);
-    return all;
-}
-
-void Registry::unlock_all_taken_for(Lock::Purpose purpose)
-{
-    for_each_lock([&](Lock &each) { each.unlock_if_taken_for(purpose); });
-    for (Arena *arena = first(); arena != nullptr; arena = arena->next_arena.load(std::memory_order_acquire))
-        arena->drain_if_full(); // for a pusher that could not
-}
-
-bool Registry::lock_all()
-{
-    return take_all_for(Lock::Purpose::standstill);
-}
-
-void Registry::unlock_all()
-{
-    unlock_all_taken_for(Lock::Purpose::standstill);
-}
-
-void Registry::fork_prepare()
-{
-    if (take_all_for(Lock::Purpose::fork))
-        Lock::begin_fork();
-    else if (lock.is_taken_for(Lock::Purpose::fork))
-        ++forks_inside_;
-    else
-        for_each_lock([](Lock &each) { each.try_take_for(Lock::Purpose::fork); });
-}
-
-void Registry::fork_parent()
-{
-    end_fork();
-}
-
-bool Registry::fork_child()
-{
-    const bool stands_still = Lock::passes_now();
-    if (!stands_still)
-    {
-        for_each_lock([](Lock &each) { each.give_up_if_held(); });
-        Lock::end_fork(); // a fork of a thread that is gone
-    }
-    for_each_node_heap([stands_still](NodeHeap &heap) {
-        // Used for the first time after all were taken, by a thread that then waited for the window's lock: it has no
-        // memory yet, and its lock has lost its holder.
-        if (stands_still && !heap.lock.held_by_me())
-            heap.lock.reset();
-        if (heap.lock.is_taken_for(Lock::Purpose::fork))
-            heap.after_fork_in_child();
-    });
-    for (Arena *arena = first(); arena != nullptr; arena = arena->next_arena.load(std::memory_order_acquire))
-    {
-        if (arena->words == nullptr || arena->words == &thread_words)
-            continue;
-        arena->words = nullptr;
-        arena->abandoned = true;
-        // Else one of both was in the middle of something: the arena stays where it is, and nobody's.
-        if (lock.is_taken_for(Lock::Purpose::fork) && arena->lock.is_taken_for(Lock::Purpose::fork))
-        {
-            arena->attached.store(false, std::memory_order_relaxed);
-            put_detached(arena);
-        }
-    }
-    end_fork();
-    return stands_still;
-}
-
-void Registry::end_fork()
-{
-    if (lock.is_taken_for(Lock::Purpose::fork) && forks_inside_ != 0)
-    {
-        --forks_inside_;
-        return;
-    }
-    if (Lock::passes_now())
-        Lock::end_fork();
-    unlock_all_taken_for(Lock::Purpose::fork);
 }
 
 } // namespace fastalloc

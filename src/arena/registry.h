@@ -3,8 +3,9 @@
 // Registry: all arenas, and who is attached to which.
 //
 // Arenas are never destroyed; there are as many as there were threads at a time. A thread attaches at its first call,
-// taking a detached arena of its node whole, or a new one; its key's destructor detaches it in the last round. Threads
-// that cannot have an arena (their key's destructors have run, no key is left) use their node's common arena.
+// taking a detached arena of its place whole, or a new one; its key's destructor detaches it in the last round. Threads
+// that cannot have an arena (their key's destructors have run, no key is left) use their place's common arena. On several
+// nodes a thread that has moved to another one for good changes its arena.
 //
 // Owner: the registry's lock, first in the order. Under it: the list's growth, attach and detach, the words of all
 // threads. The list of all arenas is also walked without it: it only grows, at its end (store release, load acquire).
@@ -29,8 +30,13 @@ public:
     // Called by the key's destructor.
     void thread_exits(Arena *arena);
 
-    // The arena of a node for threads without one of their own. Null if there is no memory for it.
-    Arena *common_arena(Node node);
+    // The arena of a place for threads without one of their own, or of their own there. Null if there is no memory for
+    // it.
+    Arena *common_arena(Node place);
+
+    // On several nodes, in a slow path of the calling thread: the arena it goes on with, another one if it has come to
+    // another node to stay, or has a memory policy of its own now, or none any more. Requires: no lock held.
+    Arena *follow(Arena *arena);
 
     // Asks every other thread to flush at its next call.
     void ask_all_to_flush();
@@ -84,8 +90,12 @@ public:
     Lock lock;
 
 private:
-    Arena *new_arena(Node node, Arena::Purpose purpose);
-    Arena *take_detached(Node node);
+    Arena *new_arena(Node place, Arena::Purpose purpose);
+    Arena *take_detached(Node place);
+    Arena *take_arena(Node place);
+    void begin_with(Arena *arena);
+    void leave(Arena *arena, Arena::Bins bins);
+    Arena *move(Arena *arena, Node place);
     void detach(Arena *arena);
     void put_detached(Arena *arena);
     bool take_all_for(Lock::Purpose purpose);
@@ -94,6 +104,7 @@ private:
 
     std::atomic<Arena *> first_{nullptr};
     Arena *last_ = nullptr;
+    std::atomic<Arena *> common_[place_limit]{};
     Arena *detached_ = nullptr; // the one detached last first: its memory is the warmest
     std::atomic<unsigned> detached_count_{0};
     std::atomic<int> warm_count_{0}; // of warm arenas; each changes under its own lock

@@ -31,15 +31,12 @@ bool Arena::flush_slot(OutboxSlot *slot)
 {
     if (slot->first == nullptr)
         return false;
-    Arena *const owner = slot->owner;
-    void *const first = slot->first;
-    void *const last = slot->last;
-    const uint32_t bytes = slot->bytes;
+    const OutboxSlot batch = *slot;
     // Out of the slot before it is in the inbox: a fork in between loses a batch in the child, but never has it twice.
-    outbox_total_.store(outbox_total_.load(std::memory_order_relaxed) - bytes, std::memory_order_relaxed);
+    outbox_total_.store(outbox_total_.load(std::memory_order_relaxed) - batch.bytes, std::memory_order_relaxed);
     *slot = {};
     std::atomic_signal_fence(std::memory_order_release);
-    hand_to(owner, first, last, bytes);
+    hand_on(batch);
     return true;
 }
 
@@ -49,7 +46,7 @@ void Arena::release_remote(Arena *owner, Span *record, void *block)
     if (FASTALLOC_UNLIKELY(!block_begins(record, block)))
         fatal_inside("free", block, bytes);
     if (bytes >= outbox_bytes)
-        return hand_to(owner, block, block, bytes);
+        return hand_on({owner, block, block, bytes, 1});
     OutboxSlot *const slot = &outbox_[slot_of(owner)];
     if (slot->owner != owner)
     {
@@ -64,16 +61,19 @@ void Arena::release_remote(Arena *owner, Span *record, void *block)
     std::atomic_signal_fence(std::memory_order_release); // as in Bin::push
     slot->first = block;
     slot->bytes += bytes;
+    ++slot->blocks;
     const uint32_t total = outbox_total_.load(std::memory_order_relaxed) + bytes;
     outbox_total_.store(total, std::memory_order_relaxed);
     if (total > outbox_bytes)
         flush_slot(slot);
 }
 
-void Arena::hand_to(Arena *owner, void *first, void *last, uint32_t bytes)
+void Arena::hand_on(const OutboxSlot &batch)
 {
     remote_batches_.store(remote_batches_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
-    owner->push_inbox(first, last, bytes);
+    if (batch.owner->place != place)
+        heap().count_freed_for(batch.owner->heap(), batch.blocks);
+    batch.owner->push_inbox(batch.first, batch.last, batch.bytes);
 }
 
 void Arena::push_inbox(void *first, void *last, uint32_t bytes)

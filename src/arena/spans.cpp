@@ -52,9 +52,11 @@ Span *Arena::new_span(SizeClass size_class)
     const auto need = given_ != 0 ? NodeHeap::Need::again : NodeHeap::Need::first;
     const NodeHeap::Run run = heap().take(shape.slices, 1, blocks, need);
     given_ -= given_ < shape.slices ? given_ : shape.slices;
+    homing.took_fresh(run.zeroed ? shape.slices : 0);
     may_exceed_ = true; // demand may have decayed
     if (run.slice == no_slice)
         return nullptr;
+    heap().count_span(homing.has_moved());
     Span *head = span_at(run.slice);
     head->slices = shape.slices;
     head->capacity = shape.capacity;
@@ -129,7 +131,7 @@ Span *Arena::adopt_span(SizeClass size_class)
     {
         Arena *other = adopt_cursor_ != nullptr ? adopt_cursor_ : registry.first();
         adopt_cursor_ = other->next_arena.load(std::memory_order_acquire);
-        if (other == this || other->attached.load(std::memory_order_relaxed) || other->node != node)
+        if (other == this || other->attached.load(std::memory_order_relaxed) || other->place != place)
             continue;
         ArenaGuard guard(other, Guard::Try{});
         // Nobody can attach to it while its lock is ours.

@@ -80,7 +80,7 @@ constexpr unsigned region_words = chunks_per_region / 64;
 
 struct Region
 {
-    Node node;
+    Node place; // whose node heap has it
     uint16_t number;
     uint16_t low_end;                        // chunks [0, low_end) are committed with small pages
     uint16_t high_begin;                     // chunks [high_begin, 512) are committed with huge pages

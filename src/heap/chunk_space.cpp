@@ -86,7 +86,7 @@ ChunkIndex ChunkSpace::find(unsigned count, PageKind kind, bool written_only) co
     for (unsigned number = 0; number < window.regions(); ++number)
     {
         const Region *region = window.region(number);
-        if (region->node != node() || region->free_count[which] < count || (written_only && region->slack < count))
+        if (region->place != place() || region->free_count[which] < count || (written_only && region->slack < count))
             continue;
         const auto wanted = [&](unsigned index) { return !written_only || region->chunks[index].written != 0; };
         const int first = find_row(count, kind, region->free[which], wanted);
@@ -146,7 +146,7 @@ bool ChunkSpace::commit_more(unsigned count, PageKind kind)
     for (unsigned number = 0; number < window.regions(); ++number)
     {
         Region *region = window.region(number);
-        if (region->node != node())
+        if (region->place != place())
             continue;
         const pages::Aimed outcome = commit_in(region, count, kind);
         if (outcome == pages::Aimed::committed)
@@ -154,9 +154,25 @@ bool ChunkSpace::commit_more(unsigned count, PageKind kind)
         refused = refused || outcome == pages::Aimed::refused;
     }
     // What the kernel refuses here it refuses in another region too, and that one's tables would stay committed.
-    const int number = refused ? -1 : window.give_region(node());
+    const int number = refused ? -1 : give_region();
     return number >= 0 &&
            commit_in(window.region(static_cast<unsigned>(number)), count, kind) == pages::Aimed::committed;
+}
+
+// A region more, or -1.
+int ChunkSpace::give_region()
+{
+    topology::forget(); // so that memory that came since is found, and what is gone is not
+    const int number = window.give_region(place());
+    if (number >= 0 && window.is_reserved())
+        place_pages(window.region_address(static_cast<unsigned>(number)), region_bytes);
+    return number;
+}
+
+void ChunkSpace::place_pages(uintptr_t address, size_t bytes)
+{
+    if (!topology::place_pages(address, bytes, place()))
+        count_refusal();
 }
 
 // Commits until `count` free chunks of the kind lie in a row at its end of the region. Steps are as large as what is
@@ -202,7 +218,7 @@ bool ChunkSpace::commit_step(Region *region, unsigned chunks, PageKind kind, pag
     if (*outcome != pages::Aimed::committed)
         return false;
     if (!window.is_reserved())
-        topology::prefer_node(address, bytes, node());
+        place_pages(address, bytes);
     // Small is said too: a system that makes everything huge would inflate a process that holds little.
     if (kind == PageKind::huge)
         pages::advise_huge(address, bytes);
@@ -231,7 +247,7 @@ ChunkSpace::Row ChunkSpace::take_slack(unsigned most)
     for (unsigned number = window.regions(); number-- > 0;)
     {
         const Region *region = window.region(number);
-        if (region->node != node() || region->slack == 0)
+        if (region->place != place() || region->slack == 0)
             continue;
         Row row{no_chunk, 0};
         for (unsigned index = chunks_per_region; index-- > 0 && row.count < most;)
@@ -279,7 +295,7 @@ void ChunkSpace::after_fork_in_child()
     for (unsigned number = 0; number < window.regions(); ++number)
     {
         Region *region = window.region(number);
-        for (unsigned index = 0; region->node == node() && index < chunks_per_region; ++index)
+        for (unsigned index = 0; region->place == place() && index < chunks_per_region; ++index)
             if (region->chunks[index].state == ChunkState::leaving)
                 enter_free(number * chunks_per_region + index);
     }

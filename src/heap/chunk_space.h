@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// ChunkSpace: the whole chunks of one node: commits them, finds runs of free ones, gives their memory back.
+// ChunkSpace: the whole chunks of one place: commits them, finds runs of free ones, gives their memory back.
 //
 // Invariant, per region: a bit in `free` for exactly the chunks in state Free; `slack` counts those of them that have a
 // written slice. Summed over the node's regions: committed_chunks, slack_chunks.
@@ -93,15 +93,26 @@ public:
     // In the child of a fork: the thread that was giving chunks back is gone, they are slack again.
     void after_fork_in_child();
 
-    Node node() const
+    Node place() const
     {
-        return node_.load(std::memory_order_relaxed);
+        return place_.load(std::memory_order_relaxed);
     }
 
     // Any thread, no lock; always the same value for one heap.
-    void set_node(Node node)
+    void set_place(Node place)
     {
-        node_.store(node, std::memory_order_relaxed);
+        place_.store(place, std::memory_order_relaxed);
+    }
+
+    // How often the kernel refused to be asked for this place. Any thread, relaxed: a figure.
+    uint64_t refusals() const
+    {
+        return refusals_.load(std::memory_order_relaxed);
+    }
+
+    void count_refusal()
+    {
+        refusals_.fetch_add(1, std::memory_order_relaxed);
     }
 
     size_t committed_chunks() const
@@ -128,6 +139,8 @@ public:
 
 private:
     ChunkIndex find(unsigned count, PageKind kind, bool written_only) const;
+    int give_region();
+    void place_pages(uintptr_t address, size_t bytes);
     bool commit_more(unsigned count, PageKind kind);
     pages::Aimed commit_in(Region *region, unsigned count, PageKind kind);
     bool commit_step(Region *region, unsigned chunks, PageKind kind, pages::Aimed *outcome);
@@ -135,13 +148,13 @@ private:
     void set_pages(ChunkIndex index, PageKind kind);
     void forget_broken(ChunkIndex index);
     void split(ChunkIndex index);
-    void forget_charge(ChunkIndex index);
     void go_home(ChunkIndex index);
     void count_slack(int chunks);
     void enter_free(ChunkIndex index);
     void leave_free(ChunkIndex index);
 
-    std::atomic<Node> node_{0};
+    std::atomic<Node> place_{0};
+    std::atomic<uint64_t> refusals_{0};
     uintptr_t leaver_ = 0; // the thread that has a Row out, by its identity
     size_t committed_chunks_ = 0;
     std::atomic<size_t> slack_chunks_{0}; // written under the lock, read without it by NodeHeap::idle_bytes (relaxed)

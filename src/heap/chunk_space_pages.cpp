@@ -89,7 +89,7 @@ void ChunkSpace::split_broken()
     for (unsigned number = 0; number < window.regions(); ++number)
     {
         const Region *region = window.region(number);
-        if (region->node != node())
+        if (region->place != place())
             continue;
         for (unsigned position = 0; charged_pages_ != 0 && position < chunks_per_region; ++position)
             if (region->chunks[position].charged != 0)
@@ -120,7 +120,7 @@ void ChunkSpace::take_from_pool(ChunkIndex index)
     if (chunk->written != 0 || chunk->pooled || !pages::take_from_pool(address_of_chunk(index), chunk_bytes))
         return;
     chunk->pooled = true;
-    topology::prefer_node(address_of_chunk(index), chunk_bytes, node());
+    place_pages(address_of_chunk(index), chunk_bytes);
 }
 
 bool ChunkSpace::discard(Row row)

@@ -60,7 +60,9 @@ bool large_resize(Span *head, size_t size)
     {
         Guard guard(heap.lock);
         const unsigned before = head->slices;
-        if (!guard || (after > before && !heap.take_exactly(slice + before, after - before)))
+        if (!guard || (after > before && size >= chunk_bytes && large_place(head) != heap.place()))
+            return false;
+        if (after > before && !heap.take_exactly(slice + before, after - before))
             return false;
         if (after < before)
             heap.give_locked(slice + after, before - after);

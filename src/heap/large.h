@@ -29,7 +29,16 @@ inline size_t large_usable(const Span *head)
     return size_t{head->slices} << slice_shift;
 }
 
-// Makes the block hold `size` where it lies, giving back or taking slices behind it. False if it cannot.
+// The place of what such a block grows by where it does not lie: its own if it was put there on purpose, which above a
+// chunk it was.
+inline Node large_place(const Span *head)
+{
+    const bool on_purpose = head->slices > slices_per_chunk;
+    return on_purpose ? node_heap_of(slice_of(head)).place() : topology::common_place();
+}
+
+// Makes the block hold `size` where it lies, giving back or taking slices behind it. False if it cannot, or if a
+// block of whole chunks should not lie there.
 // Requires: size <= large_max.
 bool large_resize(Span *head, size_t size);
 

@@ -44,26 +44,26 @@ int find_slices(uint32_t free, unsigned count, unsigned alignment)
 
 } // namespace
 
-constinit NodeHeap node_heaps[node_limit];
+constinit NodeHeap node_heaps[place_limit];
 constinit std::atomic<uint64_t> used_node_words{0};
 constinit std::atomic<uint64_t> used_nodes[node_words] = {};
 
-NodeHeap &node_heap(Node node)
+NodeHeap &node_heap(Node place)
 {
-    NodeHeap &heap = node_heaps[node];
-    const uint64_t bit = uint64_t{1} << (node % 64);
-    if (FASTALLOC_UNLIKELY(!(used_nodes[node / 64].load(std::memory_order_acquire) & bit)))
+    NodeHeap &heap = node_heaps[place];
+    const uint64_t bit = uint64_t{1} << (place % 64);
+    if (FASTALLOC_UNLIKELY(!(used_nodes[place / 64].load(std::memory_order_acquire) & bit)))
     {
-        heap.set_node(node);
-        used_node_words.fetch_or(uint64_t{1} << (node / 64), std::memory_order_relaxed);
-        used_nodes[node / 64].fetch_or(bit, std::memory_order_release);
+        heap.set_place(place);
+        used_node_words.fetch_or(uint64_t{1} << (place / 64), std::memory_order_relaxed);
+        used_nodes[place / 64].fetch_or(bit, std::memory_order_release);
     }
     return heap;
 }
 
 NodeHeap &node_heap_of(SliceIndex slice)
 {
-    return node_heap(window.region(slice / slices_per_region)->node);
+    return node_heap(window.region(slice / slices_per_region)->place);
 }
 
 void NodeHeap::enter_bucket(ChunkIndex index)
@@ -361,7 +361,7 @@ NodeHeap::Figures NodeHeap::figures() const
     uint64_t huge_unused = 0;
     for (unsigned number = 0; number < window.regions(); ++number)
         for (const Chunk &chunk : window.region(number)->chunks)
-            if (window.region(number)->node == node() && chunk.state == ChunkState::open &&
+            if (window.region(number)->place == place() && chunk.state == ChunkState::open &&
                 chunk.pages == PageKind::huge)
                 huge_unused += chunk.free_count * slice_bytes;
     return {open_bytes(),
@@ -375,7 +375,12 @@ NodeHeap::Figures NodeHeap::figures() const
             returned_bytes(),
             returned_in_part_,
             promoted_,
-            huge_unused};
+            huge_unused,
+            spans_of_locals_.load(std::memory_order_relaxed),
+            spans_of_movers_.load(std::memory_order_relaxed),
+            freed_for_others_.load(std::memory_order_relaxed),
+            freed_by_others_.load(std::memory_order_relaxed),
+            chunks_.refusals()};
 }
 
 } // namespace fastalloc

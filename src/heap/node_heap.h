@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// NodeHeap: the memory of one NUMA node, shared by all threads that run there.
+// NodeHeap: the memory of one place: of a NUMA node, shared by all threads that run there, or of none in particular.
 //
 // Gives and takes back runs of slices: spans for arenas, large blocks, arenas themselves. A run shorter than a chunk is
 // packed into the fullest open chunk that has room for it, so that emptying chunks empty entirely; a longer one takes
@@ -179,6 +179,11 @@ public:
         uint64_t returned_in_part; // of these, not as whole chunks
         uint64_t promoted_chunks;
         uint64_t huge_unused_bytes; // of open chunks that use huge pages, in no span or run
+        uint64_t spans_of_locals;   // taken by arenas, a running total; so are the next
+        uint64_t spans_of_movers;
+        uint64_t freed_for_others; // blocks, by threads of this place
+        uint64_t freed_by_others;  // the reverse
+        uint64_t refusals;         // of the kernel to be asked for this place
     };
     // Requires: lock held.
     Figures figures() const;
@@ -197,14 +202,33 @@ public:
         chunks_.after_fork_in_child();
     }
 
-    void set_node(Node node)
+    void set_place(Node place)
     {
-        chunks_.set_node(node);
+        chunks_.set_place(place);
     }
 
-    Node node() const
+    Node place() const
     {
-        return chunks_.node();
+        return chunks_.place();
+    }
+
+    // The kernel has refused to be asked for this place.
+    void count_refusal()
+    {
+        chunks_.count_refusal();
+    }
+
+    // An arena has taken a span, for a thread that has moved here or one that began here.
+    void count_span(bool for_who_moved)
+    {
+        (for_who_moved ? spans_of_movers_ : spans_of_locals_).fetch_add(1, std::memory_order_relaxed);
+    }
+
+    // Blocks of `owner` were freed by a thread of this place.
+    void count_freed_for(NodeHeap &owner, uint64_t blocks)
+    {
+        freed_for_others_.fetch_add(blocks, std::memory_order_relaxed);
+        owner.freed_by_others_.fetch_add(blocks, std::memory_order_relaxed);
     }
 
     Lock lock;
@@ -277,12 +301,17 @@ private:
     std::atomic<uint64_t> promote_again_ms_{0}; // by any thread (relaxed): at worst two look
     uint64_t round_began_ms_ = 0;
     uint64_t promoted_ = 0; // chunks, a running total
+    // Figures, by any thread (relaxed).
+    std::atomic<uint64_t> spans_of_locals_{0};
+    std::atomic<uint64_t> spans_of_movers_{0};
+    std::atomic<uint64_t> freed_for_others_{0};
+    std::atomic<uint64_t> freed_by_others_{0};
 };
 
-extern NodeHeap node_heaps[node_limit];
+extern NodeHeap node_heaps[place_limit];
 
-// The heap of a node; the first caller for a node makes it. All bytes of a heap nobody uses are zero and untouched.
-NodeHeap &node_heap(Node node);
+// The heap of a place; the first caller for a place makes it. All bytes of a heap nobody uses are zero and untouched.
+NodeHeap &node_heap(Node place);
 
 // Heaps that were asked for, in the order of their numbers.
 template <typename Each>
@@ -294,7 +323,7 @@ NodeHeap &node_heap_of(SliceIndex slice);
 // A bit per word of used_nodes, and one per heap. node_heap() sets them in this order and adds the second by a release:
 // who gets a heap by its acquire of that bit, and whoever hears from him, sees both. So a heap not listed was never
 // locked.
-constexpr unsigned node_words = node_limit / 64;
+constexpr unsigned node_words = node_limit / 64 + 1;
 extern std::atomic<uint64_t> used_node_words;
 extern std::atomic<uint64_t> used_nodes[node_words];
 

@@ -70,7 +70,7 @@ ChunkIndex NodeHeap::find_dense()
         const ChunkIndex index = look_at_++;
         Chunk *const chunk = chunk_at(index);
         if (chunk->state != ChunkState::open || chunk->pages != PageKind::small ||
-            window.region(index / chunks_per_region)->node != node())
+            window.region(index / chunks_per_region)->place != place())
             continue;
         const bool was_dense = chunk->dense;
         chunk->dense = chunk->free_count == 0 && chunk->filled.load(std::memory_order_relaxed) == whole_chunk;

@@ -36,7 +36,7 @@ const char *NodeHeap::verify() const
     for (unsigned number = 0; number < window.regions(); ++number)
     {
         const Region *region = window.region(number);
-        for (unsigned position = 0; region->node == node() && position < chunks_per_region; ++position)
+        for (unsigned position = 0; region->place == place() && position < chunks_per_region; ++position)
         {
             const Chunk &chunk = region->chunks[position];
             const unsigned kind = static_cast<unsigned>(chunk.pages);

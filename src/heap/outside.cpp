@@ -4,6 +4,7 @@
 #include "base/bits.h"
 #include "base/config.h"
 #include "heap/limits.h"
+#include "heap/node_heap.h"
 #include "os/options.h"
 #include "os/pages.h"
 
@@ -24,6 +25,8 @@ constexpr size_t huge_from = large_max;
 
 // A block that grows gets this share more than asked for, so that growing step by step does not move it at each step.
 constexpr size_t growth_share = 8;
+
+constexpr size_t first_capacity = 128;
 
 size_t alignment_for(size_t bytes, size_t alignment)
 {
@@ -65,6 +68,13 @@ void *resized(void *block, size_t old_bytes, size_t bytes)
     return place;
 }
 
+// Where the kernel does not let us ask, whoever touches a page first decides.
+void place_pages(void *block, size_t bytes, Node place)
+{
+    if (!topology::place_pages(reinterpret_cast<uintptr_t>(block), bytes, place))
+        node_heap(place).count_refusal();
+}
+
 // `size` in whole pages, at least one; 0 if that is more than an address space.
 size_t in_pages(size_t size)
 {
@@ -101,8 +111,8 @@ bool Outside::grow()
 {
     const size_t old_capacity = capacity_;
     Entry *const old_entries = entries_;
-    const size_t capacity = old_capacity == 0 ? pages::page_bytes() / sizeof(Entry) : old_capacity * 2;
-    auto *entries = static_cast<Entry *>(pages::map(capacity * sizeof(Entry), 1));
+    const size_t capacity = old_capacity == 0 ? first_capacity : old_capacity * 2;
+    auto *entries = static_cast<Entry *>(pages::map(in_pages(capacity * sizeof(Entry)), 1));
     if (entries == nullptr)
         return false;
     entries_ = entries;
@@ -111,45 +121,45 @@ bool Outside::grow()
         if (old_entries[slot].address != 0)
             insert(old_entries[slot]);
     if (old_entries != nullptr)
-        pages::unmap(old_entries, old_capacity * sizeof(Entry));
+        pages::unmap(old_entries, in_pages(old_capacity * sizeof(Entry)));
     return true;
 }
 
 // Requires: the lock, and a free slot.
-void Outside::count_in(void *block, size_t bytes)
+void Outside::count_in(Entry entry)
 {
-    insert({reinterpret_cast<uintptr_t>(block), bytes});
+    insert(entry);
     blocks_.store(blocks_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
-    bytes_.store(bytes_.load(std::memory_order_relaxed) + bytes, std::memory_order_relaxed);
+    bytes_.store(bytes_.load(std::memory_order_relaxed) + entry.bytes, std::memory_order_relaxed);
 }
 
-bool Outside::enter(void *block, size_t bytes)
+bool Outside::enter(void *block, size_t bytes, Node place)
 {
     Guard guard(lock);
     if (!guard)
         return false;
     if ((blocks_.load(std::memory_order_relaxed) + kept_slots_ + 1) * 2 > capacity_ && !grow())
         return false;
-    count_in(block, bytes);
+    count_in({reinterpret_cast<uintptr_t>(block), bytes, place});
     return true;
 }
 
 // Enters a block, moved or not, that left to come back: cannot fail.
-void Outside::come_back(void *block, size_t bytes)
+void Outside::come_back(Entry entry)
 {
     Guard guard(lock);
     --kept_slots_;
-    count_in(block, bytes);
+    count_in(entry);
 }
 
-// Takes the entry out. Its bytes, 0 if there is none.
-size_t Outside::leave(const void *block, Leaving leaving)
+// Takes the entry out: of 0 bytes if there is none.
+Outside::Entry Outside::leave(const void *block, Leaving leaving)
 {
     Guard guard(lock);
     Entry *const entry = guard ? find(reinterpret_cast<uintptr_t>(block)) : nullptr;
     if (entry == nullptr)
-        return 0;
-    const size_t bytes = entry->bytes;
+        return {};
+    const Entry left = *entry;
     // Entries behind the hole that would no longer be found move up into it.
     auto hole = static_cast<size_t>(entry - entries_);
     for (size_t slot = (hole + 1) & (capacity_ - 1); entries_[slot].address != 0; slot = (slot + 1) & (capacity_ - 1))
@@ -160,14 +170,14 @@ size_t Outside::leave(const void *block, Leaving leaving)
         entries_[hole] = entries_[slot];
         hole = slot;
     }
-    entries_[hole] = {0, 0};
+    entries_[hole] = {};
     blocks_.store(blocks_.load(std::memory_order_relaxed) - 1, std::memory_order_relaxed);
-    bytes_.store(bytes_.load(std::memory_order_relaxed) - bytes, std::memory_order_relaxed);
+    bytes_.store(bytes_.load(std::memory_order_relaxed) - left.bytes, std::memory_order_relaxed);
     kept_slots_ += leaving == Leaving::comes_back;
-    return bytes;
+    return left;
 }
 
-void *Outside::allocate(size_t size, size_t alignment)
+void *Outside::allocate(size_t size, size_t alignment, Node place)
 {
     const size_t bytes = in_pages(size);
     if (bytes < size || bytes == 0)
@@ -175,13 +185,14 @@ void *Outside::allocate(size_t size, size_t alignment)
     if (!limits.take(bytes))
         return nullptr;
     void *block = pages::map(bytes, alignment_for(bytes, alignment));
-    if (block == nullptr || !enter(block, bytes))
+    if (block == nullptr || !enter(block, bytes, place))
     {
         if (block != nullptr)
             pages::unmap(block, bytes);
         limits.give_back(bytes);
         return nullptr;
     }
+    place_pages(block, bytes, place);
     advise(block, bytes);
     return block;
 }
@@ -190,7 +201,7 @@ bool Outside::release(void *block)
 {
     if (lock.held_by_me() && !Lock::passes_now())
         return true;
-    const size_t bytes = leave(block, Leaving::for_good);
+    const size_t bytes = leave(block, Leaving::for_good).bytes;
     if (bytes == 0)
         return false;
     pages::unmap(block, bytes);
@@ -205,12 +216,20 @@ size_t Outside::usable(const void *block)
     return entry != nullptr ? entry->bytes : 0;
 }
 
+int Outside::place_of(const void *block)
+{
+    Guard guard(lock);
+    const Entry *entry = guard ? find(reinterpret_cast<uintptr_t>(block)) : nullptr;
+    return entry != nullptr ? entry->place : -1;
+}
+
 void *Outside::reallocate(void *block, size_t size)
 {
     const size_t exact = in_pages(size);
     if (exact < size)
         return nullptr;
-    const size_t old_bytes = leave(block, Leaving::comes_back);
+    const Entry old = leave(block, Leaving::comes_back);
+    const size_t old_bytes = old.bytes;
     if (old_bytes == 0)
         return nullptr;
     size_t bytes = exact;
@@ -224,19 +243,19 @@ void *Outside::reallocate(void *block, size_t size)
     }
     if (place == nullptr)
     {
-        come_back(block, old_bytes);
+        come_back(old);
         return nullptr;
     }
-    come_back(place, bytes);
+    come_back({reinterpret_cast<uintptr_t>(place), bytes, old.place});
     return place;
 }
 
-void *Outside::carry_out(uintptr_t address, size_t bytes, size_t size)
+void *Outside::carry_out(uintptr_t address, size_t bytes, size_t size, Node wanted)
 {
     const size_t whole = in_pages(size);
     if (!limits.take(whole))
         return nullptr;
-    void *const place = carried_out(address, bytes, whole);
+    void *const place = carried_out(address, bytes, whole, wanted);
     if (place == nullptr)
         limits.give_back(whole);
     return place;
@@ -244,7 +263,7 @@ void *Outside::carry_out(uintptr_t address, size_t bytes, size_t size)
 
 // The pages that move bring along the mapping they belonged to, which the kernel never joins to its new neighbour. So
 // the place is cut down to them and the mapping grown, for a block must be one mapping to be moved later.
-void *Outside::carried_out(uintptr_t address, size_t bytes, size_t whole)
+void *Outside::carried_out(uintptr_t address, size_t bytes, size_t whole, Node wanted)
 {
     void *place = pages::map(whole, alignment_for(whole, 1));
     if (place == nullptr)
@@ -258,8 +277,11 @@ void *Outside::carried_out(uintptr_t address, size_t bytes, size_t whole)
     pages::unmap(rest, whole - bytes);
     if (pages::resize(place, bytes, whole))
     {
-        if (enter(place, whole))
+        if (enter(place, whole, wanted))
+        {
+            place_pages(place, whole, wanted);
             return place;
+        }
         pages::unmap(rest, whole - bytes);
     }
     // Back to where they were; the old range is still committed, so copying at least cannot fail.

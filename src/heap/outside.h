@@ -12,6 +12,7 @@
 #pragma once
 
 #include "os/lock.h"
+#include "os/topology.h"
 
 #include <atomic>
 #include <cstddef>
@@ -23,8 +24,9 @@ namespace fastalloc
 class Outside
 {
 public:
-    // Zeroed memory of its own. Null if refused. Requires: alignment a power of two.
-    void *allocate(size_t size, size_t alignment);
+    // Zeroed memory of its own, from `place`, which it keeps when it is resized. Null if refused. Requires: alignment a
+    // power of two.
+    void *allocate(size_t size, size_t alignment, Node place);
 
     // False if no outside block begins there. A signal handler inside the registry must not wait: then the block is
     // lost.
@@ -33,12 +35,16 @@ public:
     // The usable size of the block that begins there, 0 if none does.
     size_t usable(const void *block);
 
+    // The place the block that begins there was asked from, -1 if none does.
+    int place_of(const void *block);
+
     // Makes the block hold `size`, moving it if it must. Null if refused: nothing changed. Requires: it is one of ours.
     void *reallocate(void *block, size_t size);
 
-    // Moves pages of a large block out of the window into a new block of `size`. Null if refused: nothing changed.
-    // Requires: bytes < size, address and bytes multiples of the page size.
-    void *carry_out(uintptr_t address, size_t bytes, size_t size);
+    // Moves pages of a large block out of the window into a new block of `size`, of which what is new comes from the
+    // place `wanted`.
+    // Null if refused: nothing changed. Requires: bytes < size, address and bytes multiples of the page size.
+    void *carry_out(uintptr_t address, size_t bytes, size_t size, Node wanted);
 
     uint64_t blocks() const
     {
@@ -60,6 +66,7 @@ private:
     {
         uintptr_t address; // 0: free
         size_t bytes;
+        Node place;
     };
 
     // Whether a block that leaves the table comes back: then its slot is kept for it.
@@ -69,11 +76,11 @@ private:
         comes_back,
     };
 
-    void *carried_out(uintptr_t address, size_t bytes, size_t whole);
-    bool enter(void *block, size_t bytes);
-    size_t leave(const void *block, Leaving leaving);
-    void come_back(void *block, size_t bytes);
-    void count_in(void *block, size_t bytes);
+    void *carried_out(uintptr_t address, size_t bytes, size_t whole, Node wanted);
+    bool enter(void *block, size_t bytes, Node place);
+    Entry leave(const void *block, Leaving leaving);
+    void come_back(Entry entry);
+    void count_in(Entry entry);
     Entry *find(uintptr_t address) const;
     void insert(Entry entry);
     bool grow();

@@ -136,7 +136,7 @@ void Window::place_once()
         (void)place();
 }
 
-int Window::give_region(Node node)
+int Window::give_region(Node wanted)
 {
     Guard guard(lock);
     if (!guard || (window_bounds.base == 0 && !place()))
@@ -145,13 +145,12 @@ int Window::give_region(Node node)
     if (number >= bytes_ / region_bytes || !commit_tables(number))
         return -1;
     Region *given = region(number);
-    given->node = node;
+    given->place = wanted;
     given->number = static_cast<uint16_t>(number);
     given->low_end = number == 0 ? 1 : 0; // the chunk of record 0
     if (number == 0)
         given->chunks[0].state = ChunkState::taken;
     given->high_begin = chunks_per_region;
-    topology::prefer_node(region_address(number), region_bytes, node);
     // Paired with the acquire in regions(): whoever sees the number sees the records.
     window_bounds.limit_bytes.publish((number + uintptr_t{1}) << region_shift);
     return static_cast<int>(number);

@@ -111,9 +111,9 @@ public:
     // filter may be laid that does not know the call that names memory. Otherwise the first region's giver does it.
     void place_once();
 
-    // A region for `node`: its records mapped, its addresses reserved or aimed at. Its number, or -1 if the window is
-    // full or memory for the records is refused.
-    int give_region(Node node);
+    // A region for the node heap of the place `wanted`: its records mapped, its addresses reserved or aimed at. Its number, or -1 if
+    // the window is full or memory for the records is refused.
+    int give_region(Node wanted);
 
     // Commits part of a given region or of the tables. Taken is possible only where the window is aimed at.
     pages::Aimed commit(uintptr_t address, size_t bytes);

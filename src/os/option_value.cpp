@@ -77,16 +77,31 @@ bool parse_time(Slice text, uint64_t *value)
     return text.equals("s") && !multiply_overflows(number, 1000, value);
 }
 
-bool parse_choice(Slice text, const char *words, uint64_t *value)
+// Between the words of a setting and its nodes, and between these: a comma would end the setting.
+constexpr char nodes_follow = ':';
+constexpr char node_separator = '+';
+
+bool parse_choice(Slice text, const char *words, uint64_t *value, NodeSet *nodes)
 {
     Slice rest = {words, strlen(words)};
     for (uint64_t place = 0; rest.count != 0; place++)
     {
-        const Slice word = rest.take_until('|');
-        if (text.equals(word.first, word.count))
+        Slice word = rest.take_until('|');
+        const Slice with_nodes = word;
+        const Slice bare = word.take_until(nodes_follow);
+        *value = place;
+        if (bare.count == with_nodes.count)
         {
-            *value = place;
-            return true;
+            if (text.equals(bare.first, bare.count))
+            {
+                return true;
+            }
+            continue;
+        }
+        Slice list = text;
+        if (list.take_until(nodes_follow).equals(bare.first, bare.count))
+        {
+            return parse_nodes(list.first, list.count, node_separator, nodes);
         }
     }
     return false;
@@ -125,7 +140,7 @@ void format_time(Text &text, uint64_t value)
     }
 }
 
-void format_choice(Text &text, const char *words, uint64_t value)
+void format_choice(Text &text, const char *words, uint64_t value, const NodeSet &nodes)
 {
     Slice rest = {words, strlen(words)};
     Slice word = rest.take_until('|');
@@ -133,7 +148,14 @@ void format_choice(Text &text, const char *words, uint64_t value)
     {
         word = rest.take_until('|');
     }
-    text.text(word.first, word.count);
+    const size_t length = word.count;
+    const Slice bare = word.take_until(nodes_follow);
+    text.text(bare.first, bare.count);
+    if (bare.count != length)
+    {
+        text.text(&nodes_follow, 1);
+        format_nodes(text, nodes, node_separator);
+    }
 }
 
 } // namespace
@@ -181,7 +203,7 @@ size_t Slice::take_number(uint64_t *value)
     return digits;
 }
 
-bool parse_value(const Option &option, Slice text, uint64_t *value)
+bool parse_value(const Option &option, Slice text, uint64_t *value, NodeSet *nodes)
 {
     switch (option.kind)
     {
@@ -192,12 +214,12 @@ bool parse_value(const Option &option, Slice text, uint64_t *value)
     case OptionKind::time:
         return parse_time(text, value);
     case OptionKind::choice:
-        return parse_choice(text, option.words, value);
+        return parse_choice(text, option.words, value, nodes);
     }
     return false;
 }
 
-void format_value(Text &text, const Option &option, uint64_t value)
+void format_value(Text &text, const Option &option, uint64_t value, const NodeSet &nodes)
 {
     switch (option.kind)
     {
@@ -211,7 +233,7 @@ void format_value(Text &text, const Option &option, uint64_t value)
         format_time(text, value);
         break;
     case OptionKind::choice:
-        format_choice(text, option.words, value);
+        format_choice(text, option.words, value, nodes);
         break;
     }
 }

@@ -38,11 +38,11 @@ struct Slice
     size_t take_number(uint64_t *value);
 };
 
-// Stores the value `text` stands for in a setting of that option's kind. Returns false, with *value
-// unspecified, if it is malformed. The range is the caller's to look at.
-bool parse_value(const Option &option, Slice text, uint64_t *value);
+// Stores the value `text` stands for in a setting of that option's kind, and the nodes that follow it in *nodes.
+// Returns false, with both unspecified, if it is malformed. The range is the caller's to look at.
+bool parse_value(const Option &option, Slice text, uint64_t *value, NodeSet *nodes);
 
 // Adds the value as parse_value reads it. Requires: of a choice, that the value is one of its words' places.
-void format_value(Text &text, const Option &option, uint64_t value);
+void format_value(Text &text, const Option &option, uint64_t value, const NodeSet &nodes = {});
 
 } // namespace fastalloc

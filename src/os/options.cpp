@@ -65,9 +65,9 @@ constexpr Option table[] = {
      "Which memory asks for huge pages: what is large enough for them, all, none, or all from the pool of hugetlbfs.",
      "0.1", read_member<&Options::huge>, write_member<&Options::huge>},
 
-    {"numa", OptionKind::choice, "auto|off", value_of(Numa::automatic), 0, 1,
-     "Whether a thread's memory comes from the node it runs on, where there are several, or the machine counts as one.",
-     "0.1", read_member<&Options::numa>, write_member<&Options::numa>},
+    {"numa", OptionKind::choice, "auto|off|interleave|bind:NODES", value_of(Numa::automatic), 0, 3,
+     "Where memory comes from on several nodes: a thread's own, wherever it is touched first, all in turn, or NODES.",
+     "0.1", read_member<&Options::numa>, write_member<&Options::numa>, &Options::numa_nodes},
 
     {"soft_limit", OptionKind::size, nullptr, 0, 0, 1024 * tebibyte,
      "Memory held from which on everything free is given back, and the program told if that does not help; 0 for none.",
@@ -172,7 +172,8 @@ Verdict apply(Slice item, Options &values)
         return Verdict::no_such_setting;
     }
     uint64_t value = 0;
-    if (!parse_value(*option, item, &value))
+    NodeSet nodes = {};
+    if (!parse_value(*option, item, &value, &nodes))
     {
         return Verdict::malformed;
     }
@@ -181,6 +182,8 @@ Verdict apply(Slice item, Options &values)
         return Verdict::out_of_range;
     }
     option->write(values, value);
+    if (option->nodes != nullptr)
+        values.*option->nodes = nodes;
     return Verdict::taken;
 }
 
@@ -300,7 +303,7 @@ void options_load_from_environment()
 size_t format_option(const Option &option, const Options &values, char *buffer, size_t capacity)
 {
     Text text(buffer, capacity);
-    format_value(text, option, option.read(values));
+    format_value(text, option, option.read(values), option.nodes != nullptr ? values.*option.nodes : NodeSet{});
     return text.length();
 }
 

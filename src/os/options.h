@@ -12,6 +12,8 @@
 //     time       250ms, 1s (the unit is needed)                                  milliseconds
 //     choice     one of the words the row lists                                  the word's place in the list
 //
+// A word that ends in ":NODES" is followed by memory nodes, as bind:0-1+3, which are stored apart.
+//
 // A key that is not in the table or a value that is malformed or out of range is skipped, everything else is
 // applied; all that was skipped is named in one line on standard error. Empty items are ignored. Of a key
 // that is given twice the last good value counts.
@@ -20,6 +22,8 @@
 // options_load() alone, which start-up calls while there is one thread; afterwards any thread reads it, and
 // nobody needs a lock.
 #pragma once
+
+#include "os/node_set.h"
 
 #include <cstddef>
 #include <cstdint>
@@ -64,11 +68,13 @@ enum class Huge : uint8_t
     hugetlb, // all, from the pool the administrator has set aside, as far as that goes
 };
 
-// Whether memory nodes are told apart.
+// Which memory nodes memory comes from.
 enum class Numa : uint8_t
 {
-    automatic,
-    off, // the machine is one node
+    automatic,  // a thread's from the node it runs on; written "auto"
+    off,        // the machine is one node
+    interleave, // all nodes in turn
+    bind,       // those that are named; written "bind:0-1+3"
 };
 
 // The value of each setting, in the unit its kind is stored in.
@@ -80,6 +86,7 @@ struct Options
     Foreign foreign;
     Huge huge;
     Numa numa;
+    NodeSet numa_nodes;        // of Numa::bind
     uint64_t soft_limit;       // bytes, 0 for none
     uint64_t hard_limit;       // the same
     uint64_t slack;            // bytes
@@ -120,6 +127,7 @@ struct Option
     const char *since;    // the version it came with
     uint64_t (*read)(const Options &);
     void (*write)(Options &, uint64_t);
+    NodeSet Options::*nodes = nullptr; // where the nodes of a word go that ends in ":NODES"
 };
 
 // The whole table, for `for (const Option& option : option_table())`.
@@ -159,8 +167,8 @@ void options_load(const char *settings, Environment environment);
 // may have replaced; `environ` may still be null. Requires: no other thread runs yet. Keeps errno.
 void options_load_from_environment();
 
-// A buffer of this size takes every formatted value.
-inline constexpr size_t option_text_capacity = 32;
+// A buffer of this size takes every formatted value, but for long lists of nodes.
+inline constexpr size_t option_text_capacity = 64;
 
 // Writes the value a setting has in `values` as the parser would read it back, and a final 0; what exceeds
 // `capacity` is cut. Returns the length. Requires: capacity is at least 4.

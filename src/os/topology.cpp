@@ -1,134 +1,356 @@
 // SPDX-License-Identifier: MIT
 #include "os/topology.h"
 
+#include "base/hints.h"
+#include "base/text.h"
+#include "os/lock.h"
+#include "os/message.h"
 #include "os/options.h"
+#include "os/small_file.h"
 
 #include <atomic>
 #include <cerrno>
+#include <cstring>
 #include <linux/mempolicy.h>
-#include <sched.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+// Of glibc from 2.35 on: where the kernel keeps a thread's rseq area up to date, from its thread pointer.
+extern "C" const ptrdiff_t __rseq_offset __attribute__((weak));
 
 namespace fastalloc::topology
 {
 namespace
 {
 
-constexpr unsigned word_bits = 64;
-constexpr unsigned mask_words = node_limit / word_bits;
-
-struct Machine
-{
-    uint64_t memory[mask_words];
-    Node first;
-    bool several;
-};
-
-// Written once before `state` says Known (release, paired with the acquire in machine()).
-constinit Machine known{};
-
-enum State
-{
-    Unknown,
-    Reading,
-    Known,
-};
-constinit std::atomic<int> state{Unknown};
 constinit const Injected *injected = nullptr;
 
-bool has_memory(const Machine &machine, unsigned node)
+class ErrnoKept
 {
-    return node < node_limit && (machine.memory[node / word_bits] >> (node % word_bits) & 1);
-}
+public:
+    ErrnoKept() : saved_(errno)
+    {
+    }
 
-// A process that was given a memory policy (numactl, a job scheduler) is left to it.
-bool has_policy()
-{
-    const int saved_errno = errno;
-    int mode = MPOL_DEFAULT;
-    const bool asked = injected == nullptr && syscall(SYS_get_mempolicy, &mode, nullptr, 0, nullptr, 0) == 0;
-    errno = saved_errno;
-    return asked && mode != MPOL_DEFAULT;
-}
+    ~ErrnoKept()
+    {
+        errno = saved_;
+    }
 
-Machine read_machine()
+    ErrnoKept(const ErrnoKept &) = delete;
+    ErrnoKept &operator=(const ErrnoKept &) = delete;
+
+private:
+    int saved_;
+};
+
+// ---- the machine ---------------------------------------------------------------------------------------------
+
+struct alignas(uint64_t) Machine
 {
-    Machine machine{};
-    const int saved_errno = errno;
+    bool known;
+    bool homes;
+    bool asks;   // whether the kernel is asked for places
+    Node common; // place of what is no thread's own, and without homes of everything
+};
+
+// Relaxed: it is one word, and whoever finds it out finds the same.
+constinit std::atomic<Machine> known_machine{};
+static_assert(std::atomic<Machine>::is_always_lock_free);
+
+// The home of threads that run on a node plus one, 0: not looked up. Relaxed, the same.
+constinit std::atomic<uint16_t> known_homes[node_limit]{};
+
+// The node of a CPU plus one. Beyond so many CPUs the kernel is asked each time.
+constexpr unsigned cpu_limit = 8192;
+constinit std::atomic<uint16_t> known_nodes_of_cpus[cpu_limit]{};
+
+// A policy as the kernel counts them, MPOL_DEFAULT where it does not tell.
+int policy_of_thread()
+{
     if (injected != nullptr)
-        for (unsigned word = 0; word < mask_words; ++word)
-            machine.memory[word] = injected->memory[word];
-    else if (options().numa == Numa::off ||
-             syscall(SYS_get_mempolicy, nullptr, machine.memory, node_limit, nullptr, MPOL_F_MEMS_ALLOWED) != 0)
-        machine.memory[0] = 1;
-    errno = saved_errno;
-    unsigned nodes = 0;
-    for (unsigned node = node_limit; node-- > 0;)
-        if (has_memory(machine, node))
-        {
-            machine.first = static_cast<Node>(node);
-            ++nodes;
-        }
-    machine.several = nodes > 1 && !has_policy();
+        return injected->policy;
+    const ErrnoKept kept;
+    int policy = MPOL_DEFAULT;
+    return syscall(SYS_get_mempolicy, &policy, nullptr, 0, nullptr, 0) == 0 ? policy : MPOL_DEFAULT;
+}
+
+// Nodes with memory, of those the setting names if there are any.
+NodeSet nodes_for_us()
+{
+    const NodeSet memory = nodes_with_memory();
+    const NodeSet named = memory & options().numa_nodes;
+    return options().numa == Numa::bind && named.count() != 0 ? named : memory;
+}
+
+// The nodes of numa=bind are not there, or not for us.
+FASTALLOC_SLOW void complain()
+{
+    char value[option_text_capacity];
+    format_option(*find_option("numa"), options(), value, sizeof value);
+    Message().text("numa=").text(value).text(": none of these nodes has memory for this process").warn();
+}
+
+Machine find_out()
+{
+    const Numa numa = options().numa;
+    if (numa == Numa::off)
+        return {true, false, false, 0};
+    const NodeSet memory = nodes_with_memory();
+    const bool bind = numa == Numa::bind && (memory & options().numa_nodes).count() != 0;
+    if (numa == Numa::bind && !bind)
+        complain();
+    if (memory.count() == 1)
+        return {true, false, false, static_cast<Node>(memory.next(0))};
+    if (bind)
+    {
+        const NodeSet named = nodes_for_us();
+        const bool several = named.count() > 1;
+        return {true, several, true, several ? unplaced : static_cast<Node>(named.next(0))};
+    }
+    if (numa == Numa::interleave)
+        return {true, false, true, unplaced};
+    const bool left = policy_of_thread() != MPOL_DEFAULT;
+    return {true, !left, !left, unplaced};
+}
+
+Machine machine()
+{
+    Machine machine = known_machine.load(std::memory_order_relaxed);
+    if (FASTALLOC_LIKELY(machine.known))
+        return machine;
+    machine = find_out();
+    known_machine.store(machine, std::memory_order_relaxed);
     return machine;
 }
 
-// The machine; a thread that asks while another one reads it reads it for itself.
-Machine machine()
+// ---- distances -------------------------------------------------------------------------------------------------
+
+constexpr size_t list_bytes = 4096;      // of 1024 nodes, every other one
+constexpr size_t distances_bytes = 5120; // of 1024 nodes, up to 255 each
+
+void read_node_file(const char *name, char *bytes, size_t capacity)
 {
-    if (state.load(std::memory_order_acquire) == Known)
-        return known;
-    const Machine read = read_machine();
-    int expected = Unknown;
-    if (state.compare_exchange_strong(expected, Reading, std::memory_order_relaxed))
+    const ErrnoKept kept;
+    const char *const folder = injected == nullptr ? "/sys/devices/system/node" : injected->folder;
+    char path[256];
+    Text text(path, sizeof path);
+    text.text(folder).text("/").text(name);
+    bytes[0] = 0;
+    if (folder != nullptr && !text.was_cut())
+        read_begin(path, bytes, capacity);
+}
+
+NodeSet online_nodes()
+{
+    char list[list_bytes];
+    read_node_file("online", list, sizeof list);
+    NodeSet nodes;
+    return parse_nodes(list, strcspn(list, "\n"), ',', &nodes) ? nodes : NodeSet{};
+}
+
+// Calls each(node, distance) for the nodes that are online, in order: that is how the kernel lists distances.
+template <typename Each>
+void for_each_distance(unsigned from, Each each)
+{
+    char name[32];
+    Text(name, sizeof name).text("node").decimal(from).text("/distance");
+    char distances[distances_bytes];
+    read_node_file(name, distances, sizeof distances);
+    const NodeSet online = online_nodes();
+    const char *at = distances;
+    for (unsigned node = online.next(0); node < node_limit; node = online.next(node + 1))
     {
-        known = read;
-        state.store(Known, std::memory_order_release);
+        while (*at == ' ')
+            ++at;
+        if (*at < '0' || *at > '9')
+            return;
+        unsigned distance = 0;
+        for (; *at >= '0' && *at <= '9'; ++at)
+            distance = distance * 10 + static_cast<unsigned>(*at - '0');
+        each(node, distance);
     }
-    return read;
+}
+
+// The one of `nodes` that is nearest to a node, of equals the first. Requires: there is one.
+unsigned nearest(unsigned from, const NodeSet &nodes)
+{
+    unsigned best = nodes.next(0);
+    unsigned least = ~0u;
+    for_each_distance(from, [&](unsigned node, unsigned distance) {
+        if (!nodes.has(node) || distance >= least)
+            return;
+        best = node;
+        least = distance;
+    });
+    return best;
+}
+
+// ---- homes -----------------------------------------------------------------------------------------------------
+
+// The home of threads that run on a node the kernel has named.
+Node home_of(unsigned node)
+{
+    if (node >= node_limit)
+        node = 0;
+    const uint16_t known = known_homes[node].load(std::memory_order_relaxed);
+    if (FASTALLOC_LIKELY(known != 0))
+        return static_cast<Node>(known - 1);
+    const NodeSet nodes = nodes_for_us();
+    const unsigned home = nodes.has(node) ? node : nearest(node, nodes);
+    known_homes[node].store(static_cast<uint16_t>(home + 1), std::memory_order_relaxed);
+    return static_cast<Node>(home);
+}
+
+// The CPU this thread runs on, as the kernel wrote it into the thread's rseq area; beyond any CPU if it does not.
+unsigned cpu_by_rseq()
+{
+    constexpr uintptr_t offset_of_cpu = 4; // of cpu_id in struct rseq
+    if (&__rseq_offset == nullptr)
+        return ~0u;
+    const uintptr_t area = thread_identity() + static_cast<uintptr_t>(__rseq_offset);
+    return *reinterpret_cast<const volatile uint32_t *>(area + offset_of_cpu);
+}
+
+unsigned node_by_kernel()
+{
+    const ErrnoKept kept;
+    unsigned cpu = 0;
+    unsigned node = 0;
+    if (syscall(SYS_getcpu, &cpu, &node, nullptr) != 0)
+        return 0;
+    if (cpu < cpu_limit && node < node_limit)
+        known_nodes_of_cpus[cpu].store(static_cast<uint16_t>(node + 1), std::memory_order_relaxed);
+    return node;
 }
 
 unsigned node_of_thread()
 {
     if (injected != nullptr)
         return injected->node_of_thread();
-    unsigned cpu = 0;
-    unsigned node = 0;
-    return syscall(SYS_getcpu, &cpu, &node, nullptr) == 0 ? node : 0;
+    const unsigned cpu = cpu_by_rseq();
+    const uint16_t known = cpu < cpu_limit ? known_nodes_of_cpus[cpu].load(std::memory_order_relaxed) : uint16_t{0};
+    return FASTALLOC_LIKELY(known != 0) ? known - 1u : node_by_kernel();
+}
+
+// ---- asking the kernel ----------------------------------------------------------------------------------------
+
+bool bind(uintptr_t address, size_t bytes, int policy, const NodeSet &nodes)
+{
+    if (injected != nullptr)
+        return injected->bind == nullptr || injected->bind(address, bytes, policy, nodes);
+    const ErrnoKept kept;
+    const auto *const mask = policy == MPOL_DEFAULT ? nullptr : nodes.words;
+    return syscall(SYS_mbind, address, bytes, policy, mask, mask == nullptr ? 0 : node_limit + 1, 0) == 0;
 }
 
 } // namespace
 
-Node current_node()
+bool has_homes()
+{
+    return machine().homes;
+}
+
+Node common_place()
+{
+    return machine().common;
+}
+
+Node home_of_thread()
+{
+    return home_of(node_of_thread());
+}
+
+bool thread_has_policy()
+{
+    return options().numa != Numa::bind && policy_of_thread() != MPOL_DEFAULT;
+}
+
+Node place_of_thread()
 {
     const Machine here = machine();
-    if (!here.several)
-        return here.first;
-    const unsigned node = node_of_thread();
-    return has_memory(here, node) ? static_cast<Node>(node) : here.first;
+    if (!here.homes)
+        return here.common;
+    return thread_has_policy() ? unplaced : home_of_thread();
 }
 
-bool has_several_nodes()
+bool find_place(unsigned node, Node *place)
 {
-    return machine().several;
+    const Machine here = machine();
+    const bool known = node < node_limit && known_homes[node].load(std::memory_order_relaxed) != 0;
+    if (!known && !nodes_with_memory().has(node) && !online_nodes().has(node))
+        return false;
+    *place = here.asks ? home_of(node) : here.common;
+    return true;
 }
 
-void prefer_node(uintptr_t address, size_t bytes, Node node)
+bool place_pages(uintptr_t address, size_t bytes, Node place)
 {
-    if (injected != nullptr || !has_several_nodes())
+    if (!machine().asks)
+        return true;
+    if (place != unplaced)
+    {
+        NodeSet node{};
+        node.add(place);
+        return bind(address, bytes, MPOL_PREFERRED, node);
+    }
+    switch (options().numa)
+    {
+    case Numa::interleave:
+        return bind(address, bytes, MPOL_INTERLEAVE, nodes_with_memory());
+    case Numa::bind:
+        return bind(address, bytes, MPOL_PREFERRED_MANY, nodes_for_us());
+    default:
+        return bind(address, bytes, MPOL_DEFAULT, {});
+    }
+}
+
+int node_of_page(uintptr_t address)
+{
+    const ErrnoKept kept;
+    void *page = reinterpret_cast<void *>(address);
+    int node = -1;
+    if (syscall(SYS_move_pages, 0, 1, &page, nullptr, &node, 0) != 0)
+        return -1;
+    return node >= 0 ? node : -1;
+}
+
+NodeSet nodes_with_memory()
+{
+    if (injected != nullptr)
+        return injected->memory;
+    const ErrnoKept kept;
+    NodeSet nodes{};
+    if (syscall(SYS_get_mempolicy, nullptr, nodes.words, node_limit, nullptr, MPOL_F_MEMS_ALLOWED) != 0 ||
+        nodes.count() == 0)
+    {
+        nodes = {};
+        nodes.add(0);
+    }
+    return nodes;
+}
+
+unsigned distance(unsigned from, unsigned to)
+{
+    unsigned found = 0;
+    for_each_distance(from, [&](unsigned node, unsigned distance) { found = node == to ? distance : found; });
+    return found;
+}
+
+void forget()
+{
+    if (!machine().asks)
         return;
-    uint64_t nodes[mask_words] = {};
-    nodes[node / word_bits] = uint64_t{1} << (node % word_bits);
-    const int saved_errno = errno;
-    syscall(SYS_mbind, address, bytes, MPOL_PREFERRED, nodes, node_limit + 1, 0);
-    errno = saved_errno;
+    for (std::atomic<uint16_t> &home : known_homes)
+        home.store(0, std::memory_order_relaxed);
 }
 
 void inject_for_tests(const Injected *machine)
 {
     injected = machine;
-    state.store(Unknown, std::memory_order_relaxed);
+    known_machine.store({}, std::memory_order_relaxed);
+    for (std::atomic<uint16_t> &home : known_homes)
+        home.store(0, std::memory_order_relaxed);
 }
 
 } // namespace fastalloc::topology

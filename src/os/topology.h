@@ -1,12 +1,26 @@
 // SPDX-License-Identifier: MIT
 //
-// Memory nodes of the machine as the kernel shows them to this process.
+// Topology: the memory nodes of the machine as the kernel shows them to this process, and which of them memory is asked
+// from.
 //
-// Read once by one system call, before main; a machine with one node costs nothing after that. Nodes are numbers as the
-// kernel uses them: sparse, up to node_limit. Where the kernel refuses to tell (seccomp in a container, no NUMA
-// support), and with numa=off, there is one node, number 0. A node that has CPUs but no memory for us is served by the
-// first node that has. Tests inject a topology instead. Any thread.
+// A *place* is where memory comes from: a node, or `unplaced`, of which each page comes from wherever the thread runs
+// that touches it first, unless the setting says otherwise. On several nodes each thread has a *home*: the node of the
+// CPU it runs on, or the nearest with memory. There are no homes, but one place for all,
+//
+//   - on one node: that one. One system call has found out, and there is none after it;
+//   - with numa=off: node 0, and nothing is asked of the kernel at all;
+//   - where the process was given a memory policy (numactl, a job scheduler), which is left to rule, and with
+//     numa=interleave: `unplaced`.
+//
+// With numa=bind:NODES only these are homes. Where a range is to come from is a preference: the kernel takes another
+// node when that one is full, and where it does not let us ask (EPERM or ENOSYS in a container, seccomp), first touch
+// is what remains. Node numbers are the kernel's, sparse. What is known of nodes is asked for again now and then
+// (forget()), for memory and permissions come and go.
+//
+// Any thread, no locks: what two find out at once is the same. errno is kept.
 #pragma once
+
+#include "os/node_set.h"
 
 #include <cstddef>
 #include <cstdint>
@@ -14,27 +28,53 @@
 namespace fastalloc
 {
 
-using Node = uint16_t;
-constexpr unsigned node_limit = 1024;
+constexpr Node unplaced = node_limit;
+constexpr unsigned place_limit = node_limit + 1;
 
 namespace topology
 {
 
-// The node of the CPU this thread runs on, as one that has memory.
-Node current_node();
+// Whether threads have homes. Read when it is first asked for, which should be before main.
+bool has_homes();
 
-// Whether there is more than one node with memory, and no memory policy of the process that says which to use.
-bool has_several_nodes();
+// The place that a thread's blocks come from: its home, or unplaced where it has a memory policy of its own.
+Node place_of_thread();
 
-// Asks that pages of the range come from `node` when they are first touched. A preference: the kernel takes another
-// node when that one is full, and errors (EPERM, ENOSYS) leave first touch. Nothing is done on one node.
-void prefer_node(uintptr_t address, size_t bytes, Node node);
+// Its home whatever its policy: the CPU is looked up in a table, so slow paths may ask each time. Requires: has_homes().
+Node home_of_thread();
 
-// For tests: `memory` has a bit per node with memory, `node_of_thread` answers for the CPU. Null for the real machine.
+// Whether the calling thread's memory policy is other than the default, and to be heeded. One system call.
+bool thread_has_policy();
+
+// The place of memory that no thread is to have for its own: whole chunks, blocks outside the window.
+Node common_place();
+
+// The place of memory for a node that somebody names: the nearest with memory. False if there is no such node.
+bool find_place(unsigned node, Node *place);
+
+// Asks that pages of the range come from `place`. False if the kernel refuses.
+bool place_pages(uintptr_t address, size_t bytes, Node place);
+
+// The node that has the page at this address, -1 if it is not resident or the kernel does not tell.
+int node_of_page(uintptr_t address);
+
+// Nodes with memory that this process may use.
+NodeSet nodes_with_memory();
+
+// The kernel's measure of how far apart two nodes are, 10 for one and the same; 0 if it is not known.
+unsigned distance(unsigned from, unsigned to);
+
+// What is known of nodes is asked for anew when it is needed.
+void forget();
+
+// For tests: another machine. Null for the real one.
 struct Injected
 {
-    uint64_t memory[node_limit / 64];
-    unsigned (*node_of_thread)();
+    NodeSet memory;               // nodes with memory
+    unsigned (*node_of_thread)(); // of the CPU the calling thread runs on
+    int policy;                   // of every thread
+    const char *folder;           // in place of /sys/devices/system/node
+    bool (*bind)(uintptr_t address, size_t bytes, int policy, const NodeSet &nodes); // null: taken as granted
 };
 void inject_for_tests(const Injected *machine);
 

@@ -97,4 +97,35 @@ bool gather_statistics(fastalloc_stats *stats)
     return true;
 }
 
+bool gather_node_statistics(Node place, fastalloc_node_stats *stats)
+{
+    *stats = {};
+    if (!registry.lock_all())
+        return false;
+    int64_t live = 0;
+    for (Arena *arena = registry.first(); arena != nullptr; arena = arena->next_arena.load(std::memory_order_acquire))
+    {
+        if (arena->place != place)
+            continue;
+        const Arena::Figures figures = arena->figures();
+        live += figures.handed_out_pending - static_cast<int64_t>(figures.cached_bytes + figures.inbox_bytes);
+    }
+    for_each_node_heap([&](const NodeHeap &heap) {
+        if (heap.place() != place)
+            return;
+        const NodeHeap::Figures figures = heap.figures();
+        live += static_cast<int64_t>(heap.handed_out.load(std::memory_order_relaxed));
+        stats->committed_bytes = figures.committed_bytes;
+        stats->slack_bytes = figures.slack_bytes;
+        stats->spans_of_locals = figures.spans_of_locals;
+        stats->spans_of_movers = figures.spans_of_movers;
+        stats->freed_for_others = figures.freed_for_others;
+        stats->freed_by_others = figures.freed_by_others;
+        stats->fallbacks = figures.refusals;
+    });
+    stats->live_bytes = live > 0 ? static_cast<uint64_t>(live) : 0;
+    registry.unlock_all();
+    return true;
+}
+
 } // namespace fastalloc

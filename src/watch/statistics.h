@@ -6,11 +6,15 @@
 #pragma once
 
 #include "fastalloc.h"
+#include "os/topology.h"
 
 namespace fastalloc
 {
 
 // False where this thread holds a lock already.
 bool gather_statistics(fastalloc_stats *stats);
+
+// Of one place. The same.
+bool gather_node_statistics(Node place, fastalloc_node_stats *stats);
 
 } // namespace fastalloc

@@ -4,6 +4,7 @@
 // live_blocks, and is then served by the arena behind it: the thread's own, or ending_arena for a thread that has none.
 //
 // Installed from the first call on (arena/registry.h, view_of), so there is no block it has not seen come.
+#include "arena/allocate.h"
 #include "arena/misuse.h"
 #include "arena/registry.h"
 #include "heap/large.h"
@@ -65,11 +66,9 @@ void look_behind(const Arena *arena, SizeClass size_class, const void *block)
         fatal_written_when_free(block);
 }
 
-Allocation watched_allocate(Arena *, size_t size, size_t alignment)
+// What the arena behind has handed out, unless it cannot be watched.
+Allocation look_at(Arena *arena, const Allocation &allocation, SizeClass size_class)
 {
-    Arena *const arena = arena_behind();
-    const Allocation allocation = arena->operations->allocate(arena, size, alignment);
-    const SizeClass size_class = class_of(size, alignment);
     if (!in_window(reinterpret_cast<uintptr_t>(allocation.block)))
     {
         if (allocation.block != nullptr && size_class != no_class)
@@ -90,6 +89,19 @@ Allocation watched_allocate(Arena *, size_t size, size_t alignment)
     return {nullptr, false};
 }
 
+Allocation watched_allocate(Arena *, size_t size, size_t alignment)
+{
+    Arena *const arena = arena_behind();
+    const Allocation allocation = arena->operations->allocate(arena, size, alignment);
+    return look_at(arena_behind(), allocation, class_of(size, alignment));
+}
+
+Allocation watched_allocate_on(Arena *, Node place, size_t size)
+{
+    Arena *const arena = arena_behind();
+    return look_at(arena, arena->operations->allocate_on(arena, place, size), class_of(size, default_alignment));
+}
+
 void watched_release(Arena *, void *block)
 {
     if (in_window(reinterpret_cast<uintptr_t>(block)) && !live_blocks.remove(block))
@@ -104,7 +116,8 @@ void watched_inspect(const char *call, const void *block)
         fatal_freed(call, block, size_of_freed(call, block));
 }
 
-constinit const ArenaOperations watched_operations{watched_allocate, watched_release, watched_inspect};
+constinit const ArenaOperations watched_operations{watched_allocate, watched_release, watched_inspect,
+                                                   watched_allocate_on};
 
 } // namespace
 

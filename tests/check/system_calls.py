@@ -16,7 +16,8 @@ from pathlib import Path
 import report
 
 WITHOUT_CALLS = """
-    __cxa_finalize __environ __errno_location __gmon_start__ __progname __register_atfork _ITM_deregisterTMCloneTable
+    __cxa_finalize __environ __errno_location __gmon_start__ __progname __register_atfork __rseq_offset
+    _ITM_deregisterTMCloneTable
     _ITM_registerTMCloneTable _ZSt15get_new_handlerv _ZSt17__throw_bad_allocv __libc_free __libc_realloc
     __stack_chk_fail
     __stack_chk_guard bcmp dlsym environ getauxval memcmp memcpy memmove memset program_invocation_short_name

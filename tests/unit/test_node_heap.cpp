@@ -82,7 +82,7 @@ struct Model
 
     void mark(SliceIndex slice, unsigned count)
     {
-        require(node_heap_of(slice).node() == 0 &&
+        require(node_heap_of(slice).place() == 0 &&
                 slice / slices_per_region == (slice + count - 1) / slices_per_region);
         for (unsigned offset = 0; offset < count; offset++)
         {

@@ -22,7 +22,7 @@ void each_node_has_regions_and_arenas_of_its_own(void **)
         topology::Injected machine{};
         const Node nodes[] = {0, 3, 1000};
         for (const Node node : nodes)
-            machine.memory[node / 64] |= uint64_t{1} << (node % 64);
+            machine.memory.add(node);
         machine.node_of_thread = [] { return my_node; };
         topology::inject_for_tests(&machine);
         load_options_once();
@@ -37,7 +37,7 @@ void each_node_has_regions_and_arenas_of_its_own(void **)
                     void *const block = blocks[number][kind] = allocate_block(sizes[kind]);
                     require(&node_heap_of(slice_of(record_of(block))) == &node_heap(nodes[number]));
                 }
-                require(thread_words.self->node == nodes[number]);
+                require(thread_words.self->place == nodes[number]);
             });
         const Guard guard(registry.lock);
         require(registry.figures().arenas == 3 && window.regions() == 3);
@@ -48,7 +48,7 @@ void an_arena_is_taken_over_only_by_threads_of_its_node(void **)
 {
     assert_alone([] {
         topology::Injected machine{};
-        machine.memory[0] = 0b11;
+        machine.memory.words[0] = 0b11;
         machine.node_of_thread = [] { return my_node; };
         topology::inject_for_tests(&machine);
         load_options_once();
@@ -77,7 +77,7 @@ void a_common_arena_is_made_once_for_each_node(void **)
 {
     assert_alone([] {
         topology::Injected machine{};
-        machine.memory[0] = 0b11;
+        machine.memory.words[0] = 0b11;
         machine.node_of_thread = [] { return my_node; };
         topology::inject_for_tests(&machine);
         load_options_once();
@@ -93,7 +93,7 @@ void a_common_arena_is_made_once_for_each_node(void **)
             thread.join();
         for (const Node node : {Node{0}, Node{1}})
             for (Arena *const arena : found[node])
-                require(arena == found[node][0] && arena->is_common && arena->attached && arena->node == node);
+                require(arena == found[node][0] && arena->is_common && arena->attached && arena->place == node);
         require(found[0][0] != found[1][0]);
         const Allocation allocation = found[1][0]->allocate_locked(class_of(100));
         require(owner_of(allocation.block) == found[1][0] && figures_of(found[1][0]).cached_bytes == 0);
@@ -109,7 +109,7 @@ void threads_that_move_between_nodes_leave_a_whole_heap(void **)
 {
     assert_alone([] {
         topology::Injected machine{};
-        machine.memory[0] = 0b111;
+        machine.memory.words[0] = 0b111;
         machine.node_of_thread = [] { return my_node; };
         topology::inject_for_tests(&machine);
         load_options_once();
@@ -139,6 +139,234 @@ void threads_that_move_between_nodes_leave_a_whole_heap(void **)
     });
 }
 
+// ---- from node to node --------------------------------------------------------------------------------------------
+
+// A machine of nodes 0 to count - 1, on which threads run where my_node says.
+void run_on(unsigned count)
+{
+    static topology::Injected machine;
+    machine = {};
+    for (unsigned node = 0; node < count; node++)
+        machine.memory.add(node);
+    machine.node_of_thread = [] { return my_node; };
+    topology::inject_for_tests(&machine);
+    load_options_once();
+}
+
+Node place_of(const void *block)
+{
+    return node_heap_of(slice_of(record_of(block))).place();
+}
+
+// Slow paths, over more than the time that a thread must have stayed.
+void let_time_pass()
+{
+    for (unsigned path = 0; path < 20; path++)
+    {
+        release_block(allocate_block(100 * kib));
+        usleep(2000);
+    }
+}
+
+void a_thread_that_stays_on_another_node_gets_an_arena_there(void **)
+{
+    assert_alone([] {
+        run_on(2);
+        my_node = 0;
+        void *const before = allocate_block(kib);
+        Arena *const first = thread_words.self;
+        my_node = 1;
+        void *const at_once = allocate_block(100 * kib); // not yet
+        require(place_of(at_once) == 0 && thread_words.self == first);
+        let_time_pass();
+        Arena *const second = thread_words.self;
+        require(second != first && second->place == 1 && second->attached && !first->attached);
+        require(first->words == nullptr && second->words == &thread_words);
+        void *const after = allocate_block(kib);
+        require(place_of(after) == 1 && owner_of(after) == second);
+        release_block(before);
+        release_block(at_once);
+        release_block(after);
+        my_node = 0;
+        let_time_pass();
+        require(thread_words.self == first); // as it was left
+        require_whole_heap();
+    });
+}
+
+// What it left does not stay in bins that nobody asks.
+void an_arena_that_was_left_holds_nothing(void **)
+{
+    assert_alone([] {
+        run_on(2);
+        my_node = 0;
+        std::vector<void *> blocks;
+        for (unsigned number = 0; number < 1000; number++)
+            blocks.push_back(allocate_block(64));
+        for (void *const block : blocks)
+            release_block(block);
+        Arena *const first = thread_words.self;
+        my_node = 1;
+        let_time_pass();
+        require(thread_words.self != first && figures_of(first).cached_bytes == 0);
+        require_whole_heap();
+    });
+}
+
+void the_thread_of_an_arena_it_moved_to_detaches_from_it(void **)
+{
+    assert_alone([] {
+        run_on(2);
+        my_node = 0;
+        Arena *arena = nullptr;
+        in_thread([&arena] {
+            my_node = 0;
+            release_block(allocate_block(kib));
+            my_node = 1;
+            let_time_pass();
+            arena = thread_words.self;
+            require(arena->place == 1);
+        });
+        require(!arena->attached && arena->words == nullptr);
+        const Guard guard(registry.lock);
+        require(registry.figures().attached == 0);
+    });
+}
+
+void a_thread_with_a_policy_takes_memory_that_was_asked_from_nowhere(void **)
+{
+    assert_alone([] {
+        static topology::Injected machine;
+        machine.memory.words[0] = 0b11;
+        machine.node_of_thread = [] { return my_node; };
+        topology::inject_for_tests(&machine);
+        load_options_once();
+        my_node = 1;
+        release_block(allocate_block(kib));
+        require(thread_words.self->place == 1);
+        machine.policy = 2; // MPOL_BIND
+        unsigned at_home = 0;
+        for (unsigned number = 0; number < 4096; number++)
+            at_home += place_of(allocate_block(kib)) == 1;
+        require(thread_words.self->place == unplaced && at_home <= 1024); // 1 MiB of 4
+        void *const large = allocate_block(chunk_bytes - 1);
+        require(place_of(large) == unplaced);
+        machine.policy = 0;
+        let_time_pass();
+        require(thread_words.self->place == 1);
+        require_whole_heap();
+    });
+}
+
+void whole_chunks_are_asked_from_nowhere_unless_somebody_names_a_node(void **)
+{
+    assert_alone([] {
+        run_on(2);
+        my_node = 1;
+        void *const small = allocate_block(chunk_bytes - 1);
+        void *const whole = allocate_block(chunk_bytes);
+        void *const named = allocate_on(0, chunk_bytes).block;
+        void *const beyond = allocate_block(large_max + 1);
+        void *const beyond_named = allocate_on(0, large_max + 1).block;
+        require(place_of(small) == 1 && place_of(whole) == unplaced && place_of(named) == 0);
+        require(outside.place_of(beyond) == unplaced && outside.place_of(beyond_named) == 0);
+        for (void *const block : {small, whole, named, beyond, beyond_named})
+            release_block(block);
+        require_whole_heap();
+    });
+}
+
+void blocks_of_every_size_come_from_the_node_that_is_named(void **)
+{
+    assert_alone([] {
+        run_on(3);
+        my_node = 1;
+        Random random{1};
+        std::vector<void *> blocks;
+        for (unsigned number = 0; number < 2000; number++)
+        {
+            const Node node = static_cast<Node>(random.below(3));
+            const size_t size = random.size(22);
+            blocks.push_back(allocate_on(node, size).block);
+            require(place_of(blocks.back()) == node && usable_size("malloc_usable_size", blocks.back()) >= size);
+        }
+        for (void *const block : blocks)
+            release_block(block);
+        require_whole_heap();
+    });
+}
+
+// A block that was its thread's own grows to whole chunks: what is new of it is no thread's own.
+void what_a_block_grows_by_is_asked_from_nowhere_unless_it_was_put_there(void **)
+{
+    assert_alone([] {
+        run_on(2);
+        my_node = 1;
+        void *own = allocate_block(mebibyte);
+        require(place_of(own) == 1);
+        own = reallocate(own, 3 * mebibyte);
+        require(record_of(own) != nullptr ? place_of(own) == unplaced : outside.place_of(own) == unplaced);
+        void *put = allocate_on(0, 4 * mebibyte).block;
+        void *const behind = allocate_on(0, chunk_bytes).block; // so that it cannot grow where it lies
+        put = reallocate(put, 40 * mebibyte);
+        require(outside.place_of(put) == 0);
+        put = reallocate(put, 80 * mebibyte);
+        require(outside.place_of(put) == 0);
+        for (void *const block : {own, put, behind})
+            release_block(block);
+        require_whole_heap();
+    });
+}
+
+void frees_by_threads_of_other_nodes_are_counted(void **)
+{
+    assert_alone([] {
+        run_on(2);
+        my_node = 0;
+        std::vector<void *> blocks;
+        for (unsigned number = 0; number < 1000; number++)
+            blocks.push_back(allocate_block(64));
+        for (const unsigned node : {0u, 1u})
+            in_thread([&] {
+                my_node = node;
+                for (unsigned number = 0; number < 500; number++)
+                {
+                    release_block(blocks.back());
+                    blocks.pop_back();
+                }
+            });
+        require(registry.lock_all());
+        const NodeHeap::Figures first = node_heap(0).figures();
+        const NodeHeap::Figures second = node_heap(1).figures();
+        registry.unlock_all();
+        require(first.freed_by_others == 500 && first.freed_for_others == 0);
+        require(second.freed_by_others == 0 && second.freed_for_others == 500);
+        require(first.spans_of_locals != 0 && first.spans_of_movers == 0);
+        require_whole_heap();
+    });
+}
+
+void a_refusal_to_be_asked_is_counted_and_nothing_else(void **)
+{
+    assert_alone([] {
+        static topology::Injected machine;
+        machine.memory.words[0] = 0b11;
+        machine.node_of_thread = [] { return my_node; };
+        machine.bind = [](uintptr_t, size_t, int, const NodeSet &) { return false; };
+        topology::inject_for_tests(&machine);
+        load_options_once();
+        my_node = 1;
+        release_block(allocate_block(kib));
+        release_block(allocate_on(0, 40 * mebibyte).block);
+        const auto refusals_of = [](Node place) {
+            const Guard guard(node_heap(place).lock);
+            return node_heap(place).figures().refusals;
+        };
+        require(refusals_of(1) == 1 && refusals_of(0) == 1);
+        require_whole_heap();
+    });
+}
+
 } // namespace
 
 int main()
@@ -148,6 +376,15 @@ int main()
         cmocka_unit_test(an_arena_is_taken_over_only_by_threads_of_its_node),
         cmocka_unit_test(a_common_arena_is_made_once_for_each_node),
         cmocka_unit_test(threads_that_move_between_nodes_leave_a_whole_heap),
+        cmocka_unit_test(a_thread_that_stays_on_another_node_gets_an_arena_there),
+        cmocka_unit_test(an_arena_that_was_left_holds_nothing),
+        cmocka_unit_test(the_thread_of_an_arena_it_moved_to_detaches_from_it),
+        cmocka_unit_test(a_thread_with_a_policy_takes_memory_that_was_asked_from_nowhere),
+        cmocka_unit_test(whole_chunks_are_asked_from_nowhere_unless_somebody_names_a_node),
+        cmocka_unit_test(blocks_of_every_size_come_from_the_node_that_is_named),
+        cmocka_unit_test(what_a_block_grows_by_is_asked_from_nowhere_unless_it_was_put_there),
+        cmocka_unit_test(frees_by_threads_of_other_nodes_are_counted),
+        cmocka_unit_test(a_refusal_to_be_asked_is_counted_and_nothing_else),
     };
     return cmocka_run_group_tests_name("nodes", tests, nullptr, nullptr);
 }

@@ -26,6 +26,7 @@ const Option &size_option = *find_option("slack");
 const Option &percent_option = *find_option("slack_share");
 const Option &time_option = *find_option("demand_half_life");
 const Option &choice_option = *find_option("foreign");
+const Option &nodes_option = *find_option("numa");
 
 // The value, or `malformed`, which none of the texts below stands for.
 constexpr uint64_t malformed = 0xbad;
@@ -33,7 +34,8 @@ constexpr uint64_t malformed = 0xbad;
 uint64_t parsed(const Option &option, const char *text)
 {
     uint64_t value = 0;
-    return parse_value(option, {text, strlen(text)}, &value) ? value : malformed;
+    NodeSet nodes{};
+    return parse_value(option, {text, strlen(text)}, &value, &nodes) ? value : malformed;
 }
 
 char formatted_text[option_text_capacity];
@@ -115,12 +117,44 @@ void a_choice_is_one_of_its_words_and_nothing_like_them(void **)
     }
 }
 
+void nodes_follow_the_word_that_says_so_and_no_other(void **)
+{
+    uint64_t value = 0;
+    NodeSet nodes{};
+    const auto parse = [&](const char *text) {
+        return parse_value(nodes_option, {text, strlen(text)}, &value, &nodes);
+    };
+    assert_true(parse("bind:0-1+3"));
+    assert_int_equal(value, 3);
+    assert_int_equal(nodes.words[0], 0b1011);
+    assert_true(parse("interleave"));
+    assert_int_equal(value, 2);
+    for (const char *text : {"bind", "bind:", "bind:x", "bind:0,1", "bind:1-0", "bind:1024", "off:0", ":0", "auto:"})
+    {
+        assert_false(parse(text));
+    }
+}
+
+void nodes_are_written_as_they_are_read(void **)
+{
+    for (const char *text : {"bind:0", "bind:0-1+3", "bind:7+1000-1023"})
+    {
+        uint64_t value = 0;
+        NodeSet nodes{};
+        assert_true(parse_value(nodes_option, {text, strlen(text)}, &value, &nodes));
+        Text written(formatted_text, sizeof(formatted_text));
+        format_value(written, nodes_option, value, nodes);
+        assert_string_equal(formatted_text, text);
+    }
+}
+
 void a_value_ends_where_its_slice_does(void **)
 {
     uint64_t value = 0;
-    assert_true(parse_value(size_option, {"12345", 2}, &value));
+    NodeSet nodes{};
+    assert_true(parse_value(size_option, {"12345", 2}, &value, &nodes));
     assert_int_equal(value, 12);
-    assert_true(parse_value(choice_option, {"libc,huge=never", 4}, &value));
+    assert_true(parse_value(choice_option, {"libc,huge=never", 4}, &value, &nodes));
     assert_int_equal(value, 1);
 }
 
@@ -165,6 +199,8 @@ int main()
         cmocka_unit_test(a_percent_has_a_sign_and_at_most_one_decimal),
         cmocka_unit_test(a_time_has_a_unit),
         cmocka_unit_test(a_choice_is_one_of_its_words_and_nothing_like_them),
+        cmocka_unit_test(nodes_follow_the_word_that_says_so_and_no_other),
+        cmocka_unit_test(nodes_are_written_as_they_are_read),
         cmocka_unit_test(a_value_ends_where_its_slice_does),
         cmocka_unit_test(a_value_is_written_in_its_largest_whole_unit),
         cmocka_unit_test(what_is_written_is_read_back_for_every_number),

@@ -128,6 +128,7 @@ void a_setting_changes_itself_alone(void **)
         char settings[80];
         Options wanted = {};
         option.write(wanted, option.max);
+        wanted.numa_nodes.add(5);
         format_option(option, wanted, value, sizeof(value));
         snprintf(settings, sizeof(settings), "%s=%s", option.name, value);
         assert_true(is_taken(settings));
@@ -148,6 +149,7 @@ void both_ends_of_each_range_are_read_back_as_written(void **)
             char settings[80];
             Options wanted = {};
             option.write(wanted, value);
+            wanted.numa_nodes.add(5);
             const size_t length = format_option(option, wanted, text, sizeof(text));
             assert_int_equal(length, strlen(text));
             snprintf(settings, sizeof(settings), "%s=%s", option.name, text);

@@ -42,7 +42,7 @@ void a_block_is_zero_aligned_and_as_large_as_its_pages(void **)
         for (size_t alignment = 16; alignment <= 4 * mib; alignment *= 2)
             for (const size_t size : {size_t{1}, size_t{5000}, mib, 33 * mib})
             {
-                char *const memory = static_cast<char *>(outside.allocate(size, alignment));
+                char *const memory = static_cast<char *>(outside.allocate(size, alignment, 0));
                 require(memory != nullptr && is_multiple(reinterpret_cast<uintptr_t>(memory), alignment));
                 require(outside.usable(memory) == in_pages(size));
                 require(memory[0] == 0 && memory[in_pages(size) - 1] == 0);
@@ -57,7 +57,7 @@ void a_block_is_zero_aligned_and_as_large_as_its_pages(void **)
 void what_is_not_the_beginning_of_a_block_is_not_known(void **)
 {
     assert_alone([] {
-        char *const memory = static_cast<char *>(outside.allocate(mib, 16));
+        char *const memory = static_cast<char *>(outside.allocate(mib, 16, 0));
         for (const ptrdiff_t offset : {ptrdiff_t{1}, ptrdiff_t{16}, ptrdiff_t{4096}, ptrdiff_t{-4096}})
         {
             require(outside.usable(memory + offset) == 0);
@@ -75,9 +75,9 @@ void sizes_no_address_space_holds_are_refused(void **)
     assert_alone([] {
         errno = ERANGE;
         for (const size_t size : {SIZE_MAX, SIZE_MAX - 4096, size_t{1} << 62})
-            require(outside.allocate(size, 16) == nullptr);
-        require(outside.allocate(mib, size_t{1} << 62) == nullptr);
-        char *const memory = static_cast<char *>(outside.allocate(mib, 16));
+            require(outside.allocate(size, 16, 0) == nullptr);
+        require(outside.allocate(mib, size_t{1} << 62, 0) == nullptr);
+        char *const memory = static_cast<char *>(outside.allocate(mib, 16, 0));
         memory[0] = 1;
         require(outside.reallocate(memory, SIZE_MAX) == nullptr);
         require(outside.reallocate(memory, size_t{1} << 62) == nullptr);
@@ -104,7 +104,7 @@ void the_registry_agrees_with_a_plain_table(void **)
                 if (block.size == 0 && fill)
                 {
                     block.size = 1 + random.below(4 * 4096);
-                    block.memory = static_cast<char *>(outside.allocate(block.size, 16));
+                    block.memory = static_cast<char *>(outside.allocate(block.size, 16, 0));
                     require(block.memory != nullptr);
                     stamp(block.memory, block.size, round);
                     blocks++;
@@ -138,7 +138,7 @@ void a_block_that_shrinks_or_grows_keeps_what_it_holds(void **)
         for (Block &block : table)
         {
             block.size = 64 * kib;
-            block.memory = static_cast<char *>(outside.allocate(block.size, 16));
+            block.memory = static_cast<char *>(outside.allocate(block.size, 16, 0));
             for (size_t at = 0; at < block.size; at += kib)
                 block.memory[at] = static_cast<char>(at >> 10);
         }
@@ -168,7 +168,7 @@ void a_block_that_shrinks_or_grows_keeps_what_it_holds(void **)
 void a_block_that_grows_step_by_step_gets_some_ahead(void **)
 {
     assert_alone([] {
-        void *memory = outside.allocate(64 * mib, 16);
+        void *memory = outside.allocate(64 * mib, 16, 0);
         memory = outside.reallocate(memory, 64 * mib + 1);
         require(outside.usable(memory) == 72 * mib);
         memory = outside.reallocate(memory, 100 * mib);
@@ -180,11 +180,11 @@ void a_block_that_grows_step_by_step_gets_some_ahead(void **)
 void memory_that_is_refused_changes_nothing(void **)
 {
     assert_alone([] {
-        char *const memory = static_cast<char *>(outside.allocate(16 * mib, 16));
+        char *const memory = static_cast<char *>(outside.allocate(16 * mib, 16, 0));
         memory[16 * mib - 1] = 1;
         limit_growth(RLIMIT_AS, 40 * mib);
         errno = ERANGE;
-        require(outside.allocate(64 * mib, 16) == nullptr);
+        require(outside.allocate(64 * mib, 16, 0) == nullptr);
         require(outside.reallocate(memory, 128 * mib) == nullptr);
         require(errno == ERANGE);
         require(outside.usable(memory) == 16 * mib && memory[16 * mib - 1] == 1 && outside.blocks() == 1);
@@ -200,7 +200,7 @@ void a_block_that_cannot_grow_keeps_its_place_in_a_full_registry(void **)
         const size_t full = pages::page_bytes() / 32; // entries of 16 bytes, half of them used
         std::vector<void *> held;
         while (held.size() < full)
-            held.push_back(outside.allocate(1, 16));
+            held.push_back(outside.allocate(1, 16, 0));
         void *const asked_to_grow = held[0];
         std::atomic<int> steps{0};
         std::atomic<bool> begin{false};
@@ -223,7 +223,7 @@ void a_block_that_cannot_grow_keeps_its_place_in_a_full_registry(void **)
         pages::unmap(room, pages::page_bytes());
         begin = true;
         while (steps < 100000)
-            if (void *const block = outside.allocate(1, 16); block != nullptr)
+            if (void *const block = outside.allocate(1, 16, 0); block != nullptr)
                 require(outside.release(block));
         stop = true;
         thread.join();
@@ -242,7 +242,7 @@ void a_block_carried_out_of_the_window_leaves_zeros(void **)
         auto *const source = reinterpret_cast<char *>(from);
         for (size_t at = 0; at < 2 * mib; at += kib)
             source[at] = static_cast<char>(at >> 10 | 1);
-        char *const carried = static_cast<char *>(outside.carry_out(from, 2 * mib, 3 * mib));
+        char *const carried = static_cast<char *>(outside.carry_out(from, 2 * mib, 3 * mib, 0));
         if (carried == nullptr) // kernels before 5.7
             return;
         require(outside.usable(carried) == 3 * mib && outside.blocks() == 1);
@@ -268,7 +268,7 @@ void threads_share_the_registry(void **)
                     if (held.size() < 30)
                     {
                         const size_t size = 1 + random.below(64 * kib);
-                        held.push_back({static_cast<char *>(outside.allocate(size, 16)), size});
+                        held.push_back({static_cast<char *>(outside.allocate(size, 16, 0)), size});
                         stamp(held.back().memory, size, seed);
                         continue;
                     }

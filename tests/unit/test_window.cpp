@@ -78,9 +78,9 @@ void regions_are_given_in_order_and_keep_their_nodes(void **)
         }
         for (unsigned number = 0; number < 5; number++)
         {
-            require(window.region(number)->node == nodes[number]);
-            require(node_heap_of(number * slices_per_region).node() == nodes[number]);
-            require(node_heap_of((number + 1) * slices_per_region - 1).node() == nodes[number]);
+            require(window.region(number)->place == nodes[number]);
+            require(node_heap_of(number * slices_per_region).place() == nodes[number]);
+            require(node_heap_of((number + 1) * slices_per_region - 1).place() == nodes[number]);
             require(window.region_address(number) == window_bounds.base + number * region_bytes);
         }
     });
