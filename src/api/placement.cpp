@@ -3,7 +3,7 @@
 // What a program may ask and say about memory nodes.
 #include "api/names.h"
 #include "arena/allocate.h"
-#include "arena/arena.h"
+#include "arena/registry.h"
 #include "heap/outside.h"
 #include "os/topology.h"
 
@@ -55,7 +55,9 @@ FASTALLOC_EXPORT int fastalloc_node_of(const void *address) noexcept
 FASTALLOC_EXPORT int fastalloc_thread_node() noexcept
 {
     load_options_once();
-    const Arena *const self = thread_words.self;
+    Arena *self = thread_words.self;
+    if (self != nullptr && topology::has_homes())
+        self = registry.follow(self);
     const Node place = self != nullptr ? self->place : topology::place_of_thread();
     return place != unplaced ? place : -1;
 }

@@ -4,9 +4,10 @@
 // effects.
 //
 // The kernel moves threads to and fro; an arena is not left for a moment's sake. A thread moves that was seen on one and
-// the same other node at 8 slow paths in a row over at least 10 ms. One that moves again soon must stay twice as long
-// each time, up to a second. Its memory policy is asked for as it takes new memory, each half MiB: that is what a policy
-// is about.
+// the same other node at 8 slow paths in a row over at least 10 ms. It moves at once if it may not run any more where it
+// was at home: who pins himself to a node does it before he takes what he is going to work with. One that moves again
+// soon must wait twice as long each time, up to a second. Its memory policy is asked for as it takes new memory, each
+// half MiB: that is what a policy is about.
 //
 // Owner: the attached thread; taken along when it moves.
 #pragma once
@@ -22,10 +23,11 @@ class Homing
 public:
     using Clock = uint64_t (*)(); // milliseconds
 
-    // A slow path while the thread runs at home.
-    void at_home()
+    // A slow path while the thread runs at home, on that CPU.
+    void at_home(unsigned cpu)
     {
         paths_ = 0;
+        cpu_ = cpu;
     }
 
     // A slow path while it runs on `node`, which is not its home. Whether it has stayed there for long enough.
@@ -43,6 +45,19 @@ public:
         return paths_ == least_paths && clock() - since_ms_ >= patience_ms_;
     }
 
+    // Whether it was seen there for the first time, and has not moved just now: then to ask where it may run is worth a
+    // system call.
+    bool is_new_there(Clock clock) const
+    {
+        return paths_ == 1 && cpu_ != no_cpu && (!has_moved_ || clock() - moved_ms_ >= patience_ms_);
+    }
+
+    // The CPU on which it was at home last.
+    unsigned home_cpu() const
+    {
+        return cpu_;
+    }
+
     // It has moved.
     void moved(Clock clock)
     {
@@ -54,7 +69,6 @@ public:
         moved_ms_ = now;
         has_moved_ = true;
         paths_ = 0;
-        fresh_slices_ = 0;
     }
 
     // It has not moved although it has settled.
@@ -83,6 +97,7 @@ public:
     }
 
 private:
+    static constexpr unsigned no_cpu = ~0u;
     static constexpr unsigned least_paths = 8;
     static constexpr uint64_t least_ms = 10;
     static constexpr uint64_t most_ms = 1000;
@@ -95,6 +110,7 @@ private:
     uint64_t moved_ms_ = 0;
     unsigned fresh_slices_ = 0;
     unsigned paths_ = 0; // in a row on node_
+    unsigned cpu_ = no_cpu;
     Node node_ = 0;
     bool has_moved_ = false; // since it began
 };

@@ -231,12 +231,13 @@ void Registry::detach(Arena *arena)
 Arena *Registry::follow(Arena *arena)
 {
     Homing &homing = arena->homing;
-    const Node here = topology::home_of_thread();
+    const auto [cpu, here] = topology::spot_of_thread();
     bool settled = false;
     if (here == arena->place)
-        homing.at_home();
+        homing.at_home(cpu);
     else
-        settled = homing.has_settled(here, now_ms);
+        settled = homing.has_settled(here, now_ms) ||
+                  (homing.is_new_there(now_ms) && !topology::thread_may_run_on(homing.home_cpu()));
     if (!homing.is_to_look_at_policy() && !settled)
         return arena;
     Node home = arena->place;
@@ -264,7 +265,10 @@ Arena *Registry::move(Arena *arena, Node place)
         }
         next->exit_rounds = arena->exit_rounds;
         next->homing = arena->homing;
-        next->homing.moved(now_ms);
+        if (place != unplaced && arena->place != unplaced)
+            next->homing.moved(now_ms);
+        else
+            next->homing.stays(); // a policy has come or gone: the thread may be where it was
         begin_with(next);
         leave(arena, Arena::Bins::emptied);
     }

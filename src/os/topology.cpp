@@ -10,6 +10,7 @@
 
 #include <atomic>
 #include <cerrno>
+#include <climits>
 #include <cstring>
 #include <linux/mempolicy.h>
 #include <sys/syscall.h>
@@ -212,25 +213,30 @@ unsigned cpu_by_rseq()
     return *reinterpret_cast<const volatile uint32_t *>(area + offset_of_cpu);
 }
 
-unsigned node_by_kernel()
+struct Cpu
+{
+    unsigned number;
+    unsigned node;
+};
+
+Cpu cpu_by_kernel()
 {
     const ErrnoKept kept;
-    unsigned cpu = 0;
-    unsigned node = 0;
-    if (syscall(SYS_getcpu, &cpu, &node, nullptr) != 0)
-        return 0;
-    if (cpu < cpu_limit && node < node_limit)
-        known_nodes_of_cpus[cpu].store(static_cast<uint16_t>(node + 1), std::memory_order_relaxed);
-    return node;
+    Cpu cpu{};
+    if (syscall(SYS_getcpu, &cpu.number, &cpu.node, nullptr) != 0)
+        return {};
+    if (cpu.number < cpu_limit && cpu.node < node_limit)
+        known_nodes_of_cpus[cpu.number].store(static_cast<uint16_t>(cpu.node + 1), std::memory_order_relaxed);
+    return cpu;
 }
 
-unsigned node_of_thread()
+Cpu cpu_of_thread()
 {
     if (injected != nullptr)
-        return injected->node_of_thread();
+        return {injected->node_of_thread(), injected->node_of_thread()};
     const unsigned cpu = cpu_by_rseq();
     const uint16_t known = cpu < cpu_limit ? known_nodes_of_cpus[cpu].load(std::memory_order_relaxed) : uint16_t{0};
-    return FASTALLOC_LIKELY(known != 0) ? known - 1u : node_by_kernel();
+    return FASTALLOC_LIKELY(known != 0) ? Cpu{cpu, known - 1u} : cpu_by_kernel();
 }
 
 // ---- asking the kernel ----------------------------------------------------------------------------------------
@@ -256,9 +262,23 @@ Node common_place()
     return machine().common;
 }
 
-Node home_of_thread()
+Spot spot_of_thread()
 {
-    return home_of(node_of_thread());
+    const Cpu cpu = cpu_of_thread();
+    return {cpu.number, home_of(cpu.node)};
+}
+
+bool thread_may_run_on(unsigned cpu)
+{
+    if (injected != nullptr)
+        return !injected->pinned || injected->node_of_thread() == cpu;
+    const ErrnoKept kept;
+    constexpr unsigned word_bits = 64;
+    uint64_t cpus[cpu_limit / word_bits];
+    const long bytes = syscall(SYS_sched_getaffinity, 0, sizeof cpus, cpus);
+    if (bytes < 0 || cpu >= static_cast<unsigned long>(bytes) * CHAR_BIT)
+        return true;
+    return (cpus[cpu / word_bits] >> (cpu % word_bits) & 1) != 0;
 }
 
 bool thread_has_policy()
@@ -271,7 +291,7 @@ Node place_of_thread()
     const Machine here = machine();
     if (!here.homes)
         return here.common;
-    return thread_has_policy() ? unplaced : home_of_thread();
+    return thread_has_policy() ? unplaced : spot_of_thread().home;
 }
 
 bool find_place(unsigned node, Node *place)

@@ -40,8 +40,17 @@ bool has_homes();
 // The place that a thread's blocks come from: its home, or unplaced where it has a memory policy of its own.
 Node place_of_thread();
 
-// Its home whatever its policy: the CPU is looked up in a table, so slow paths may ask each time. Requires: has_homes().
-Node home_of_thread();
+// Where it runs, and its home there whatever its policy: the CPU is looked up in a table, so slow paths may ask each
+// time. Requires: has_homes().
+struct Spot
+{
+    unsigned cpu;
+    Node home;
+};
+Spot spot_of_thread();
+
+// Whether the calling thread's affinity lets it run on that CPU; also where the kernel does not tell. One system call.
+bool thread_may_run_on(unsigned cpu);
 
 // Whether the calling thread's memory policy is other than the default, and to be heeded. One system call.
 bool thread_has_policy();
@@ -71,7 +80,8 @@ void forget();
 struct Injected
 {
     NodeSet memory;               // nodes with memory
-    unsigned (*node_of_thread)(); // of the CPU the calling thread runs on
+    unsigned (*node_of_thread)(); // of the CPU the calling thread runs on, which has the same number
+    bool pinned;                  // threads may run on no other CPU
     int policy;                   // of every thread
     const char *folder;           // in place of /sys/devices/system/node
     bool (*bind)(uintptr_t address, size_t bytes, int policy, const NodeSet &nodes); // null: taken as granted

@@ -48,11 +48,34 @@ void a_thread_moves_after_eight_slow_paths_and_ten_milliseconds(void **)
     assert_true(fast.has_settled(1, made_up_clock));
 }
 
+// Once in a row, so that it costs little; and not when it has just moved.
+void a_thread_that_is_seen_elsewhere_is_asked_once_where_it_may_run(void **)
+{
+    Homing homing;
+    (void)homing.has_settled(1, made_up_clock);
+    assert_false(homing.is_new_there(made_up_clock)); // it was at home nowhere yet
+    homing.at_home(7);
+    assert_false(homing.is_new_there(made_up_clock));
+    (void)homing.has_settled(1, made_up_clock);
+    assert_true(homing.is_new_there(made_up_clock));
+    assert_int_equal(homing.home_cpu(), 7);
+    (void)homing.has_settled(1, made_up_clock);
+    assert_false(homing.is_new_there(made_up_clock));
+    homing.moved(made_up_clock);
+    homing.at_home(8);
+    (void)homing.has_settled(0, made_up_clock);
+    assert_false(homing.is_new_there(made_up_clock));
+    now += 10;
+    homing.at_home(8);
+    (void)homing.has_settled(0, made_up_clock);
+    assert_true(homing.is_new_there(made_up_clock));
+}
+
 void being_at_home_or_on_a_third_node_starts_anew(void **)
 {
     Homing homing;
     assert_int_equal(paths_until_settled(homing, 1, 10), 0);
-    homing.at_home();
+    homing.at_home(0);
     assert_int_equal(paths_until_settled(homing, 1, 10), 0);
     assert_int_equal(paths_until_settled(homing, 2, 10), 0);
     assert_int_equal(paths_until_settled(homing, 1, 100), 11);
@@ -79,7 +102,7 @@ void who_goes_to_and_fro_moves_less_and_less(void **)
             if (moved)
                 homing.moved(made_up_clock);
             else
-                homing.at_home(); // as it would be at every other bounce
+                homing.at_home(0); // as it would be at every other bounce
             moves += moved;
             now = end;
         }
@@ -123,6 +146,7 @@ int main()
 {
     const CMUnitTest tests[] = {
         cmocka_unit_test(a_thread_moves_after_eight_slow_paths_and_ten_milliseconds),
+        cmocka_unit_test(a_thread_that_is_seen_elsewhere_is_asked_once_where_it_may_run),
         cmocka_unit_test(being_at_home_or_on_a_third_node_starts_anew),
         cmocka_unit_test(a_thread_that_is_bounced_every_five_milliseconds_stays),
         cmocka_unit_test(who_goes_to_and_fro_moves_less_and_less),

@@ -194,6 +194,30 @@ void a_thread_that_stays_on_another_node_gets_an_arena_there(void **)
     });
 }
 
+void a_thread_that_may_not_run_at_home_any_more_moves_at_once(void **)
+{
+    assert_alone([] {
+        static topology::Injected machine;
+        machine.memory.words[0] = 0b1111;
+        machine.node_of_thread = [] { return my_node; };
+        machine.pinned = true;
+        topology::inject_for_tests(&machine);
+        load_options_once();
+        my_node = 0;
+        release_block(allocate_block(100 * kib));
+        my_node = 2;
+        require(place_of(allocate_block(100 * kib)) == 2);
+        for (unsigned bounce = 0; bounce < 1000; bounce++) // and is not thrown about
+        {
+            my_node = bounce % 4;
+            void *const block = allocate_block(100 * kib);
+            require(place_of(block) == 2);
+            release_block(block);
+        }
+        require_whole_heap();
+    });
+}
+
 // What it left does not stay in bins that nobody asks.
 void an_arena_that_was_left_holds_nothing(void **)
 {
@@ -377,6 +401,7 @@ int main()
         cmocka_unit_test(a_common_arena_is_made_once_for_each_node),
         cmocka_unit_test(threads_that_move_between_nodes_leave_a_whole_heap),
         cmocka_unit_test(a_thread_that_stays_on_another_node_gets_an_arena_there),
+        cmocka_unit_test(a_thread_that_may_not_run_at_home_any_more_moves_at_once),
         cmocka_unit_test(an_arena_that_was_left_holds_nothing),
         cmocka_unit_test(the_thread_of_an_arena_it_moved_to_detaches_from_it),
         cmocka_unit_test(a_thread_with_a_policy_takes_memory_that_was_asked_from_nowhere),

@@ -183,7 +183,7 @@ void each_thread_is_at_home_where_it_runs(void **)
         for (unsigned node = 0; node < count; node++)
         {
             assert_int_equal(place_on_cpu_of(node), node);
-            assert_int_equal(topology::home_of_thread(), node);
+            assert_int_equal(topology::spot_of_thread().home, node);
             assert_true(place_pages(static_cast<Node>(node)));
             assert_int_equal(asked.policy, MPOL_PREFERRED);
             NodeSet it{};
@@ -379,6 +379,11 @@ void the_real_machine_has_a_place_for_this_thread(void **)
         assert_int_equal(topology::common_place(), place);
     assert_true(topology::nodes_with_memory().count() >= 1);
     (void)topology::distance(0, 0);
+    assert_true(topology::thread_may_run_on(topology::spot_of_thread().cpu));
+    cpu_set_t cpus;
+    sched_getaffinity(0, sizeof cpus, &cpus);
+    for (unsigned cpu = 0; cpu < static_cast<unsigned>(sysconf(_SC_NPROCESSORS_CONF)); cpu++)
+        assert_int_equal(topology::thread_may_run_on(cpu), CPU_ISSET(cpu, &cpus) != 0);
     assert_int_equal(errno, ERANGE);
 }
 
