@@ -115,14 +115,21 @@ def parse_line(line, arm):
     return fields
 
 
-def peak_of_live_bytes(build, command, runs=1, environment=None, client=None):
-    """The most bytes the command has asked for and not yet freed: of its processes that with the most."""
+def count(build, command, runs=1, environment=None, client=None):
+    """What count.c counted in the command, as {word: number}: of its processes that with the most live bytes."""
     counter = Arm("count", os.path.join(build, "bench", "libcount.so"), "variant")
     with tempfile.TemporaryDirectory(prefix="bench-") as directory:
         path = os.path.join(directory, "count")
         run(build, counter, command, min(runs, 3), {**(environment or {}), "BENCH_COUNT_FILE": path}, client)
         try:
             with open(path, encoding="ascii") as file:
-                return max(int(line.split("=")[1]) for line in file)
+                counted = [{word: int(number) for word, number in (pair.split("=") for pair in line.split())}
+                           for line in file]
+            return max(counted, key=lambda words: words["peak_bytes"])
         except (OSError, ValueError):
             raise Failure("nothing was counted: it did not end by exit()") from None
+
+
+def peak_of_live_bytes(build, command, runs=1, environment=None, client=None):
+    """The most bytes the command has asked for and not yet freed."""
+    return count(build, command, runs, environment, client)["peak_bytes"]

@@ -4,7 +4,8 @@
 //
 // glibc's malloc serves, with 16 bytes before each block for the size asked and where the block begins. Live bytes and
 // their peak are counted across all threads, and added as a line to the file that BENCH_COUNT_FILE names when the
-// process ends: the denominator of every allocator's overhead at peak. It is slow and takes memory: no run under it is
+// process ends: the denominator of every allocator's overhead at peak. Beside it, how many blocks were given out, the
+// moved ones of realloc too, and how many came back. It is slow and takes memory: no run under it is
 // timed. Each process of a command that starts others has its line; a forked child goes on from its parent's count.
 #define _GNU_SOURCE
 #include <errno.h>
@@ -36,7 +37,7 @@ struct header
     size_t size; // what was asked for
 };
 
-static _Atomic size_t live, peak; // relaxed: figures, and nothing is ordered by them
+static _Atomic size_t live, peak, allocations, frees; // relaxed: figures, and nothing is ordered by them
 static char path[256];
 
 static struct header *header_of(void *block)
@@ -50,6 +51,7 @@ static void *count_in(void *start, size_t offset, size_t size)
         return NULL;
     void *block = (char *)start + offset;
     *header_of(block) = (struct header){start, size};
+    atomic_fetch_add_explicit(&allocations, 1, memory_order_relaxed);
     const size_t now = atomic_fetch_add_explicit(&live, size, memory_order_relaxed) + size;
     size_t most = atomic_load_explicit(&peak, memory_order_relaxed);
     while (now > most &&
@@ -77,6 +79,7 @@ EXPORT void free(void *block)
 {
     if (block == NULL)
         return;
+    atomic_fetch_add_explicit(&frees, 1, memory_order_relaxed);
     atomic_fetch_sub_explicit(&live, header_of(block)->size, memory_order_relaxed);
     __libc_free(header_of(block)->start);
 }
@@ -164,6 +167,8 @@ __attribute__((destructor)) static void end(void)
     const int file = path[0] == 0 ? -1 : open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
     if (file < 0)
         return;
-    dprintf(file, "peak_bytes=%zu\n", atomic_load_explicit(&peak, memory_order_relaxed));
+    dprintf(file, "peak_bytes=%zu allocations=%zu frees=%zu\n", atomic_load_explicit(&peak, memory_order_relaxed),
+            atomic_load_explicit(&allocations, memory_order_relaxed),
+            atomic_load_explicit(&frees, memory_order_relaxed));
     close(file);
 }

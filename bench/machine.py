@@ -31,15 +31,19 @@ def warm_memory(mebibytes):
     subprocess.run([sys.executable, "-S", "-E", "-c", code], check=True)
 
 
+def cpu():
+    model = re.search(r"model name\s*:\s*(.*)", read("/proc/cpuinfo"))
+    return (f"{model.group(1) if model else platform.processor() or 'unknown'}, "
+            f"{len(os.sched_getaffinity(0))} usable")
+
+
 def facts(missing, build):
     huge = "/sys/kernel/mm/transparent_hugepage/"
-    model = re.search(r"model name\s*:\s*(.*)", read("/proc/cpuinfo"))
     memory = re.search(r"MemTotal:\s+(\d+)", read("/proc/meminfo"))
     found = {
         "date": time.strftime("%Y-%m-%d"),
         "kernel": f"{platform.system()} {platform.release()} {platform.machine()}",
-        "cpu": f"{model.group(1) if model else platform.processor() or 'unknown'}, "
-               f"{len(os.sched_getaffinity(0))} usable",
+        "cpu": cpu(),
         "memory": f"{int(memory.group(1)) >> 20} GiB" if memory else "unknown",
         "huge pages": f"enabled {read(huge + 'enabled')}; defrag {read(huge + 'defrag')}",
         "load at start": read("/proc/loadavg"),

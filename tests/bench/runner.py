@@ -203,6 +203,32 @@ def wrong_words_are_told_and_nothing_runs():
         assert status == 1 and sentence in output and results is None, output
 
 
+# ---- the start of a process ----
+
+
+def startup(*words):
+    """(exit status, what was printed) of bench/startup."""
+    done = subprocess.run([BENCH / "startup", "--build", BUILD, *words], stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, text=True, timeout=120, check=False)
+    return done.returncode, done.stdout
+
+
+def libraries_make_a_start_longer():
+    status, output = startup("--rounds", "200")
+    assert status == 0, output
+    lows = re.findall(r"^(\w.*?) +\d+ +[+-]\d+ +([+-]\d+) \.\.", output, re.MULTILINE)
+    beyond = {name: int(low) for name, low in lows}
+    assert len(beyond) == 5 and all(low > 0 for low in beyond.values()), output
+    assert beyond["libnuma, library preloaded"] > beyond["bare, library preloaded"], output
+    assert re.search(r"asks malloc for [1-9]\d* blocks, [1-9]\d* bytes", output), output
+
+
+def a_library_that_is_not_loaded_is_no_start():
+    status, output = startup("--rounds", "1", "--library", "/nowhere.so")
+    assert status == 1 and "cannot be preloaded" in output and "Traceback" not in output, output
+    assert startup("--rounds", "0")[0] != 0
+
+
 # ---- judging, with made-up figures ----
 
 
@@ -295,6 +321,8 @@ CLAIMS = [
     a_release_is_not_made_of_a_smoke_run,
     outputs_that_differ_are_a_failure,
     wrong_words_are_told_and_nothing_runs,
+    libraries_make_a_start_longer,
+    a_library_that_is_not_loaded_is_no_start,
     an_interval_leaves_out_what_few_rounds_would_show_anyway,
     a_row_is_judged_by_its_interval,
     the_best_of_the_others_sets_the_bar,
