@@ -229,6 +229,40 @@ def a_library_that_is_not_loaded_is_no_start():
     assert startup("--rounds", "0")[0] != 0
 
 
+# ---- NUMA nodes ----
+
+
+def numa(*words):
+    """(exit status, what was printed) of bench/numa, on tiny counts."""
+    done = subprocess.run([BENCH / "numa", "--build", BUILD, "--smoke", *words], stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, text=True, timeout=300, check=False)
+    return done.returncode, done.stdout
+
+
+def small_blocks_lie_on_the_node_that_allocated_them():
+    status, output = numa("--rounds", "3")
+    assert status == 0, output
+    speeds = re.findall(r"^  \S.*?  +(\d+\.\d+) +(\d+\.\d+) \.\. +(\d+\.\d+)$", output, re.MULTILINE)
+    assert len(speeds) == 8, output
+    assert all(0 < float(low) <= float(median) <= float(high) for median, low, high in speeds), output
+    if "tells this process nothing" in output or "memory policy" in output:
+        return
+    pairs = output.split("\nnuma=auto ", 1)[1].split("\n\n", 1)[0].splitlines()
+    shares = [share for line in pairs[1:] for share in line.split()[1:]]
+    assert len(shares) == len(pairs[0].split())**2 and set(shares) == {"100%"}, output
+
+
+def numa_measures_no_library_that_has_no_malloc():
+    with tempfile.TemporaryDirectory(prefix="bench-test-") as directory:
+        empty = os.path.join(directory, "libempty.so")
+        subprocess.run(["cc", "-shared", "-x", "c", "/dev/null", "-o", empty], check=True)
+        status, output = numa("--library", empty)
+    assert status == 1 and "the preload had no effect" in output, output
+    for words, sentence in ((("--library", "/nowhere.so"), "No such file"), (("--rounds", "x"), "wants a number")):
+        status, output = numa(*words)
+        assert status == 1 and sentence in output, output
+
+
 # ---- judging, with made-up figures ----
 
 
@@ -323,6 +357,8 @@ CLAIMS = [
     wrong_words_are_told_and_nothing_runs,
     libraries_make_a_start_longer,
     a_library_that_is_not_loaded_is_no_start,
+    small_blocks_lie_on_the_node_that_allocated_them,
+    numa_measures_no_library_that_has_no_malloc,
     an_interval_leaves_out_what_few_rounds_would_show_anyway,
     a_row_is_judged_by_its_interval,
     the_best_of_the_others_sets_the_bar,
