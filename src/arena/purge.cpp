@@ -20,7 +20,7 @@ uint64_t returned_so_far()
 {
     uint64_t bytes = 0;
     for_each_node_heap([&](NodeHeap &heap) {
-        Guard guard(heap.lock);
+        Guard guard(heap.lock, may_wait_for_heap);
         bytes += guard ? heap.returned_bytes() : 0;
     });
     return bytes;

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "arena/registry.h"
 
-#include "heap/outside.h"
 #include "heap/root.h"
 #include "os/clock.h"
 #include "os/options.h"
@@ -53,8 +52,7 @@ extern "C" void fastalloc_thread_exits(void *arena)
 
 bool may_wait()
 {
-    bool holds = window.lock.held_by_me() || outside.lock.held_by_me();
-    for_each_node_heap([&](const NodeHeap &heap) { holds |= heap.lock.held_by_me(); });
+    bool holds = !may_wait_for_heap();
     for (Arena *arena = registry.first(); arena != nullptr; arena = arena->next_arena.load(std::memory_order_acquire))
         holds |= arena->lock.held_by_me();
     return !holds;

@@ -17,7 +17,7 @@ LargeBlock large_allocate(NodeHeap &heap, size_t size, size_t alignment)
 {
     const unsigned slices = size == 0 ? 1 : slices_for(size);
     const unsigned aligned = alignment <= slice_bytes ? 1 : static_cast<unsigned>(alignment >> slice_shift);
-    Guard guard(heap.lock);
+    Guard guard(heap.lock, may_wait_for_heap);
     if (!guard)
         return {nullptr, false};
     const NodeHeap::Run run = heap.take_locked(slices, aligned, NodeHeap::Blocks::larger);
@@ -39,7 +39,7 @@ bool large_release(Span *head, const void *block)
         return false;
     NodeHeap &heap = node_heap_of(slice);
     {
-        Guard guard(heap.lock);
+        Guard guard(heap.lock, may_wait_for_heap);
         if (!guard)
             return true; // a signal handler inside this heap: the block is lost
         if (head->kind.load(std::memory_order_relaxed) != SpanKind::large)
@@ -58,7 +58,7 @@ bool large_resize(Span *head, size_t size)
     const unsigned after = slices_for(size);
     NodeHeap &heap = node_heap_of(slice);
     {
-        Guard guard(heap.lock);
+        Guard guard(heap.lock, may_wait_for_heap);
         const unsigned before = head->slices;
         if (!guard || (after > before && size >= chunk_bytes && large_place(head) != heap.place()))
             return false;

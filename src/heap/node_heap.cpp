@@ -2,6 +2,7 @@
 #include "heap/node_heap.h"
 
 #include "heap/limits.h"
+#include "heap/outside.h"
 #include "os/options.h"
 
 namespace fastalloc
@@ -59,6 +60,13 @@ NodeHeap &node_heap(Node place)
         used_nodes[place / 64].fetch_or(bit, std::memory_order_release);
     }
     return heap;
+}
+
+bool may_wait_for_heap()
+{
+    bool holds = window.lock.held_by_me() || outside.lock.held_by_me();
+    for_each_node_heap([&](const NodeHeap &heap) { holds |= heap.lock.held_by_me(); });
+    return !holds;
 }
 
 NodeHeap &node_heap_of(SliceIndex slice)
@@ -274,7 +282,7 @@ NodeHeap::Run NodeHeap::take_chunks(unsigned slices, Blocks blocks)
 
 NodeHeap::Run NodeHeap::take(unsigned slices, unsigned alignment, Blocks blocks, Need need)
 {
-    Guard guard(lock);
+    Guard guard(lock, may_wait_for_heap);
     return guard ? take_locked(slices, alignment, blocks, need) : no_run;
 }
 
@@ -341,7 +349,7 @@ void NodeHeap::give_locked(SliceIndex slice, unsigned count)
 void NodeHeap::give(SliceIndex slice, unsigned count, Contents contents)
 {
     {
-        Guard guard(lock);
+        Guard guard(lock, may_wait_for_heap);
         if (!guard)
         {
             // A signal handler inside this heap: it must not wait, and loses the slices.

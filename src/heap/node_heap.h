@@ -313,6 +313,9 @@ extern NodeHeap node_heaps[place_limit];
 // The heap of a place; the first caller for a place makes it. All bytes of a heap nobody uses are zero and untouched.
 NodeHeap &node_heap(Node place);
 
+// See Lock::MayWait. There are several such locks and no order among them: who has one waits for no other.
+bool may_wait_for_heap();
+
 // Heaps that were asked for, in the order of their numbers.
 template <typename Each>
 void for_each_node_heap(Each each);

@@ -36,7 +36,7 @@ bool NodeHeap::promote()
 {
     ChunkIndex index;
     {
-        Guard guard(lock);
+        Guard guard(lock, may_wait_for_heap);
         index = guard ? find_dense() : no_chunk;
         if (index == no_chunk)
             return false;

@@ -61,7 +61,7 @@ uint64_t NodeHeap::return_slack(uint64_t keep)
     {
         ChunkSpace::Row row;
         {
-            Guard guard(lock);
+            Guard guard(lock, may_wait_for_heap);
             const uint64_t idle = idle_bytes();
             if (!guard || idle <= keep)
                 return total;
@@ -72,7 +72,7 @@ uint64_t NodeHeap::return_slack(uint64_t keep)
             return total;
         const size_t bytes = row.count * chunk_bytes;
         const bool discarded = ChunkSpace::discard(row);
-        Guard guard(lock);
+        Guard guard(lock, may_wait_for_heap);
         chunks_.returned(row, discarded);
         if (!discarded)
             return total;
@@ -85,7 +85,7 @@ uint64_t NodeHeap::return_slack(uint64_t keep)
 uint64_t NodeHeap::return_slices(uint64_t keep)
 {
     uint64_t total = 0;
-    Guard guard(lock);
+    Guard guard(lock, may_wait_for_heap);
     while (guard && parts_go_back() && idle_first_plus_one_ != 0)
     {
         const uint64_t idle = idle_bytes();
@@ -130,7 +130,7 @@ uint64_t NodeHeap::return_slices_of(ChunkIndex index, uint64_t most)
 bool NodeHeap::discard_taken(SliceIndex slice)
 {
     const ChunkIndex index = slice / slices_per_chunk;
-    Guard guard(lock);
+    Guard guard(lock, may_wait_for_heap);
     if (!guard || chunk_at(index)->pages == PageKind::huge || !pages::discard(address_of_slice(slice), slice_bytes))
         return false;
     chunk_at(index)->filled.fetch_and(~(uint32_t{1} << slice % slices_per_chunk), std::memory_order_relaxed);
@@ -180,7 +180,7 @@ void NodeHeap::pages_returned(SliceIndex slice, uint64_t bytes)
     const ChunkIndex index = slice / slices_per_chunk;
     Chunk *const chunk = chunk_at(index);
     chunk->filled.fetch_and(~(uint32_t{1} << slice % slices_per_chunk), std::memory_order_relaxed);
-    Guard guard(lock);
+    Guard guard(lock, may_wait_for_heap);
     if (!guard)
         return;
     chunk->dense = false;
@@ -191,14 +191,14 @@ void NodeHeap::pages_returned(SliceIndex slice, uint64_t bytes)
 
 void NodeHeap::split_broken()
 {
-    Guard guard(lock);
+    Guard guard(lock, may_wait_for_heap);
     if (guard)
         chunks_.split_broken();
 }
 
 void NodeHeap::pages_wanted(uint64_t bytes)
 {
-    Guard guard(lock);
+    Guard guard(lock, may_wait_for_heap);
     if (guard && slack_.remembers_returns())
         taken_again(bytes);
 }
@@ -207,7 +207,7 @@ uint64_t NodeHeap::tick()
 {
     uint64_t keep;
     {
-        Guard guard(lock);
+        Guard guard(lock, may_wait_for_heap);
         if (!guard || idle_bytes() == 0)
             return UINT64_MAX;
         keep = slack_.pass_time(idle_bytes(), live_bytes(), now_ms());

@@ -2,6 +2,7 @@
 #include "heap/window.h"
 
 #include "heap/chunk.h"
+#include "heap/outside.h"
 #include "heap/root.h"
 #include "os/options.h"
 #include "os/pages.h"
@@ -40,6 +41,12 @@ size_t tables_bytes(size_t window_bytes)
 uintptr_t end_of_chunk_tables(uintptr_t base, size_t window_bytes)
 {
     return base - window_bytes / region_bytes * slice_table_bytes;
+}
+
+// See Lock::MayWait.
+bool may_wait_for_window()
+{
+    return !outside.lock.held_by_me();
 }
 
 uint64_t scramble(uint64_t value)
@@ -131,14 +138,14 @@ bool Window::commit_tables(unsigned number)
 
 void Window::place_once()
 {
-    Guard guard(lock);
+    Guard guard(lock, may_wait_for_window);
     if (guard && window_bounds.base == 0)
         (void)place();
 }
 
 int Window::give_region(Node wanted)
 {
-    Guard guard(lock);
+    Guard guard(lock, may_wait_for_window);
     if (!guard || (window_bounds.base == 0 && !place()))
         return -1;
     const unsigned number = regions();

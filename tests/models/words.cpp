@@ -21,6 +21,9 @@ void each_line_about_words_is_needed(void **)
     assert_breaks("attach writes outside the lock", Words{{.attach_writes_under_the_lock = false}}, not_flushed);
     assert_breaks("attach reads the mode first", Words{{.attach_reads_mode_under_the_lock = false}}, unseen);
     assert_breaks("restore without the lock", Words{{.restore_writes_under_the_lock = false}}, unseen);
+    assert_breaks("move writes outside the lock", Words{{.move_writes_under_the_lock = false}}, not_own);
+    assert_breaks("move stays in the registry", Words{{.move_leaves_the_registry = false}}, gone);
+    assert_breaks("move hands over too early", Words{{.move_hands_over_under_the_lock = false}}, not_flushed);
     assert_breaks("detach writes before the lock", Words{{.detach_writes_under_the_lock = false}}, came_back);
     assert_breaks("detach stays in the registry", Words{{.detach_leaves_the_registry = false}}, gone);
     assert_breaks("detach leaves the words", Words{{.detach_ends_the_words = false}}, not_own);

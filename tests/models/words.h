@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
 //
-// words.h - the words of a thread, and who writes them: attach and detach, a purge that asks all threads to flush, and
+// words.h - the words of a thread, and who writes them: attach, a move to another arena, detach, a purge that asks all threads to flush, and
 // the installer of a mode that lasts (src/arena/registry.cpp, src/arena/operations.cpp, ThreadWords in
 // src/arena/arena.h).
 //
-// Two threads make three calls each, end, and make one more call in the destructor of a later key. A third one asks all
+// Two threads make three calls each, end, and make one more call in the destructor of a later key. The first moves in
+// its second call, to another node's arena. A third one asks all
 // to flush, installs a mode and takes it away. The two words of a thread are always written together: the model has
 // one. The mode stands for any that swaps the words for an arena without bins: its installer does what
 // ask_all_to_flush does, with another arena, and show writes that arena while the mode is in force.
@@ -35,6 +36,9 @@ struct Protocol
     bool attach_writes_under_the_lock = true;
     bool attach_reads_mode_under_the_lock = true;
     bool restore_writes_under_the_lock = true;
+    bool move_writes_under_the_lock = true;
+    bool move_leaves_the_registry = true; // arena->words = nullptr, of the arena that was left
+    bool move_hands_over_under_the_lock = true;
     bool detach_writes_under_the_lock = true;
     bool detach_leaves_the_registry = true; // arena->words = nullptr
     bool detach_ends_the_words = true;
@@ -46,8 +50,9 @@ struct Protocol
 
 constexpr unsigned users = 2; // threads 0 and 1
 constexpr unsigned installer = users;
-constexpr unsigned arenas = 2;
-constexpr uint8_t calls = 3; // of a thread
+constexpr unsigned arenas = 3;
+constexpr uint8_t call_that_moves = 2; // of thread 0
+constexpr uint8_t calls = 3;           // of a thread
 constexpr uint8_t nobody = 0xff;
 
 // What a word names.
@@ -84,6 +89,9 @@ struct Words
         restore,
         restore_writes,
         flush,
+        move,
+        move_writes,
+        move_leaves,
         end,
         detach,
         detach_writes,
@@ -104,6 +112,7 @@ struct Words
         int8_t heard;  // what it was told when its call began; the installer: the arena it has come to
         int8_t writes; // what show is going to write
         uint8_t has_key;
+        int8_t left; // the arena it moves away from
     };
 
     struct State
@@ -196,7 +205,12 @@ struct Words
         {
             const int8_t word = memory.load(number, words + number, relaxed, choices);
             judge_word(state, number, word);
-            thread.at = word != empty_arena ? At::call : thread.self == empty_arena ? At::attach : At::restore;
+            if (word == empty_arena)
+                thread.at = thread.self == empty_arena ? At::attach : At::restore;
+            else if (number == 0 && thread.calls == call_that_moves && thread.self != empty_arena)
+                thread.at = At::move;
+            else
+                thread.at = At::call;
             return "allocate_fast: thread_words.malloc_arena.load(relaxed)";
         }
 
@@ -242,6 +256,32 @@ struct Words
             state.asked[number] = 0;
             thread.at = At::call;
             return "flush_and_restore: arena->flush()";
+
+        case At::move:
+            if (!state.memory.take_lock(number, lock))
+                return nullptr;
+            thread.left = thread.self;
+            take_arena(state, number);
+            thread.at = protocol.move_writes_under_the_lock ? At::move_writes : At::unlock;
+            thread.then = At::move_writes;
+            return "move: Guard guard(lock); take_arena; arena->words = &thread_words; self = next";
+
+        case At::move_writes:
+            show(state, number, number, thread.writes);
+            thread.writes = 0;
+            thread.at = At::move_leaves;
+            return "move: show(&thread_words, next)";
+
+        case At::move_leaves:
+            if (protocol.move_leaves_the_registry)
+                state.attached_to[thread.left - first_arena] = nobody;
+            state.is_detached[thread.left - first_arena] = 1;
+            if (protocol.move_hands_over_under_the_lock)
+                state.asked[number] = 0;
+            thread.left = empty_arena;
+            thread.at = protocol.move_writes_under_the_lock ? At::unlock : At::call;
+            thread.then = At::call;
+            return "move: leave(arena): words = nullptr; hand_over; put_detached";
 
         case At::end:
             state.asked[number] = 0;

@@ -5,6 +5,8 @@
 #include <thread>
 #include <vector>
 
+#include "heap/large.h"
+
 #include "layers.h"
 
 using namespace fastalloc_test;
@@ -342,6 +344,31 @@ void what_a_block_grows_by_is_asked_from_nowhere_unless_it_was_put_there(void **
     });
 }
 
+// As a signal handler does that interrupted the holder of the first heap's lock: the holder of the second one's may be
+// waiting for the first in a handler of his own.
+void who_has_a_heaps_lock_waits_for_no_other(void **)
+{
+    assert_alone([] {
+        run_on(2);
+        std::latch taken(1);
+        std::latch tried(1);
+        std::thread other([&] {
+            const Guard guard(node_heap(1).lock);
+            taken.count_down();
+            tried.wait();
+        });
+        taken.wait();
+        {
+            const Guard guard(node_heap(0).lock);
+            require(node_heap(1).take(1).slice == no_slice);
+            require(large_allocate(node_heap(1), mebibyte, 16).block == nullptr);
+        }
+        tried.count_down();
+        other.join();
+        require(node_heap(1).take(1).slice != no_slice);
+    });
+}
+
 void frees_by_threads_of_other_nodes_are_counted(void **)
 {
     assert_alone([] {
@@ -408,6 +435,7 @@ int main()
         cmocka_unit_test(whole_chunks_are_asked_from_nowhere_unless_somebody_names_a_node),
         cmocka_unit_test(blocks_of_every_size_come_from_the_node_that_is_named),
         cmocka_unit_test(what_a_block_grows_by_is_asked_from_nowhere_unless_it_was_put_there),
+        cmocka_unit_test(who_has_a_heaps_lock_waits_for_no_other),
         cmocka_unit_test(frees_by_threads_of_other_nodes_are_counted),
         cmocka_unit_test(a_refusal_to_be_asked_is_counted_and_nothing_else),
     };
