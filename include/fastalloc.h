@@ -197,8 +197,7 @@ FASTALLOC_EXPORT int fastalloc_observe(const struct fastalloc_observer *observer
  * room, for the kernel takes another node when one is full. Any size. free and realloc as usual; realloc
  * keeps the node only of blocks above 2 MiB. Where the process has a memory policy, and with numa=off, it
  * is malloc. NULL with ENOMEM if there is no memory, or EINVAL if there is no such node. */
-FASTALLOC_EXPORT void *fastalloc_malloc_on(int node, size_t size)
-    FASTALLOC_NOEXCEPT __attribute__((__malloc__(fastalloc_free, 1), __warn_unused_result__));
+FASTALLOC_EXPORT void *fastalloc_malloc_on(int node, size_t size) FASTALLOC_NOEXCEPT;
 
 /* The node that memory at this address was asked from; where it was asked from none, or is not ours, the node
  * that has its page. -1 with errno ENOENT if that has not been touched yet, or if the kernel does not tell. */

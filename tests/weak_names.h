@@ -25,11 +25,15 @@
 #pragma weak fastalloc_mallinfo
 #pragma weak fastalloc_mallinfo2
 #pragma weak fastalloc_get_stats
+#pragma weak fastalloc_get_node_stats
 #pragma weak fastalloc_check_heap
 #pragma weak fastalloc_purge
 #pragma weak fastalloc_background_thread_start
 #pragma weak fastalloc_background_thread_stop
 #pragma weak fastalloc_observe
+#pragma weak fastalloc_malloc_on
+#pragma weak fastalloc_node_of
+#pragma weak fastalloc_thread_node
 #pragma weak fastalloc_version
 #pragma weak free_sized
 #pragma weak free_aligned_sized

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <cstdio>
+#include <cstring>
 
 using namespace fastalloc;
 
@@ -37,6 +38,9 @@ struct Formatted
         Options values = {};
         option.write(values, value);
         format_option(option, values, text, sizeof(text));
+        // As the table writes it, where nodes follow.
+        if (option.nodes != nullptr && text[strlen(text) - 1] == ':')
+            strcat(text, "NODES");
     }
 };
 
