@@ -91,6 +91,8 @@ const char *check_owned_span(const Span *span)
     const auto owner_address = reinterpret_cast<uintptr_t>(owner);
     if (!in_window(owner_address) || span_of(owner_address)->kind.load(std::memory_order_relaxed) != SpanKind::metadata)
         return "a span's owner is no arena";
+    if (owner->place != node_heap_of(slice_of(span)).place())
+        return "a span lies on another node than its owner's";
     if (small != is_small(span->size_class) || span->capacity != shape.capacity || span->slices != shape.slices)
         return "a span's shape is not its class's";
     if (span->handed_out == 0 || span->handed_out > span->fresh || span->fresh > span->capacity)

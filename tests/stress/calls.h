@@ -67,6 +67,9 @@ inline void allocate(Held &held, size_t size, uint64_t choice)
     case 6:
         held.block = fastalloc_malloc(size);
         break;
+    case 7:
+        held.block = fastalloc_malloc_on(fastalloc_thread_node(), size);
+        break;
     default:
         held.block = malloc(size);
         break;
