@@ -2,13 +2,17 @@
 //
 // numa - on which node blocks lie, and what that is worth: the library with numa=auto and with numa=off, and glibc
 //
-//     numa --library FILE [--rounds N] [--smoke]
+//     numa --library FILE [--rounds N] [--smoke] [--expect-local]
 //
 // Prints tables. bench/numa finds the library and starts this; where there is no Python this runs by itself. What is
 // measured is malloc and free: the program starts itself, a process for each arm and part, with the library preloaded
 // or not and the setting in FASTALLOC_CONF, and makes sure that malloc came from there. What such a process does is
 // said in findings.c; arms.h starts it and adds up what it found. For placement there is a process for each pair of
 // nodes, so that all memory is fresh; for throughput one in each round.
+//
+// With --expect-local it ends after placement with status 1 if with numa=auto a page of a block below FIRST_TOUCH_BYTES
+// lies elsewhere than on the node of the thread that allocated it, or if nobody knows; a line on standard error names
+// each such cell of the tables.
 #define _GNU_SOURCE
 #include "arms.h"
 
@@ -19,6 +23,7 @@ enum
 
 static size_t rounds = ROUNDS;
 static int is_smoke;
+static int is_local_expected;
 
 // ---- placement ----
 
@@ -95,6 +100,40 @@ static void show_placement(void)
         print_pairs(&arms[a]);
     print_sizes();
     fflush(stdout);
+}
+
+// ---- the expectation ----
+
+// Whether all pages of a cell are where they were allocated; says which cell it is if they are not.
+__attribute__((format(printf, 2, 3))) static int is_local(struct nodes_share share, const char *cell, ...)
+{
+    if (share.pages != 0 && share.there == share.pages)
+        return 1;
+    fflush(stdout);
+    va_list arguments;
+    va_start(arguments, cell);
+    fprintf(stderr, "%s, ", arms[AUTO].name);
+    vfprintf(stderr, cell, arguments);
+    va_end(arguments);
+    fprintf(stderr, ": %" PRIu64 " of %" PRIu64 " pages are on the node that allocated them\n", share.there,
+            share.pages);
+    return 0;
+}
+
+static int are_all_local(void)
+{
+    int are_local = 1;
+    for (size_t allocating = 0; allocating < nodes.count; ++allocating)
+        for (size_t touching = 0; touching < nodes.count; ++touching)
+            are_local &= is_local(arms[AUTO].pairs[allocating][touching], "allocated on node %d and touched on node %d",
+                                  nodes.list[allocating].number, nodes.list[touching].number);
+    for (size_t s = 0; s < SIZES && findings_sizes[s] < FIRST_TOUCH_BYTES; ++s)
+    {
+        are_local &= is_local(arms[AUTO].same[s], "%zu bytes touched on the same node", findings_sizes[s]);
+        if (nodes.count > 1)
+            are_local &= is_local(arms[AUTO].other[s], "%zu bytes touched on another node", findings_sizes[s]);
+    }
+    return are_local;
 }
 
 // ---- exchange and throughput ----
@@ -208,6 +247,8 @@ static void show_all(const char *library)
     print_machine(arms[AUTO].malloc_from);
     if (nodes.are_told)
         show_placement();
+    if (is_local_expected && !are_all_local())
+        exit(1);
     const size_t threads = arms_measure(rounds);
     if (nodes.are_told)
         show_exchange();
@@ -221,12 +262,14 @@ int main(int argc, char **argv)
         findings_find(argc, argv);
         return 0;
     }
-    static const char usage[] = "usage: %s --library FILE [--rounds N] [--smoke]";
+    static const char usage[] = "usage: %s --library FILE [--rounds N] [--smoke] [--expect-local]";
     const char *library = NULL;
     const char *rounds_text = NULL;
     for (int i = 1; i < argc; ++i)
         if (strcmp(argv[i], "--smoke") == 0)
             is_smoke = 1;
+        else if (strcmp(argv[i], "--expect-local") == 0)
+            is_local_expected = 1;
         else if (strcmp(argv[i], "--library") == 0 && i + 1 < argc)
             library = argv[++i];
         else if (strcmp(argv[i], "--rounds") == 0 && i + 1 < argc)
