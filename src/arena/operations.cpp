@@ -78,16 +78,6 @@ void attached_release(Arena *arena, void *block)
         arena->release_small(record, block);
 }
 
-// ---- homed: the same on several nodes ------------------------------------------------------------------------
-
-Allocation homed_allocate(Arena *arena, size_t size, size_t alignment)
-{
-    // Large blocks of a thread's own are new memory too.
-    if (size > medium_max && size < chunk_bytes)
-        arena->homing.took_fresh(static_cast<unsigned>(size >> slice_shift));
-    return attached_allocate(registry.follow(arena), size, alignment);
-}
-
 // ---- on a place that the caller names ---------------------------------------------------------------------------
 
 // For whom no arena there is his own.
@@ -105,6 +95,31 @@ Allocation attached_allocate_on(Arena *arena, Node place, size_t size)
     if (arena->place == place && class_of(size, default_alignment) != no_class)
         return attached_allocate(arena, size, default_alignment);
     return allocate_from(place, size, default_alignment);
+}
+
+// ---- homed: an attached thread's on several nodes --------------------------------------------------------------
+
+// What one node's heap cannot have (a limit on addresses, say) another may have free.
+FASTALLOC_SLOW Allocation allocate_elsewhere(Node refused, size_t size, size_t alignment)
+{
+    Allocation allocation{nullptr, false};
+    for_each_node_heap([&](const NodeHeap &heap) {
+        if (allocation.block == nullptr && heap.place() != refused)
+            allocation = allocate_from(heap.place(), size, alignment);
+    });
+    return allocation;
+}
+
+Allocation homed_allocate(Arena *arena, size_t size, size_t alignment)
+{
+    Arena *const own = registry.follow(arena);
+    const Allocation allocation = attached_allocate(own, size, alignment);
+    if (FASTALLOC_UNLIKELY(allocation.block == nullptr))
+        return allocate_elsewhere(place_of_big(own->place, size), size, alignment);
+    // Large blocks of a thread's own are new memory as spans are.
+    if (size > medium_max && size < chunk_bytes && allocation.zeroed)
+        own->homing.took_fresh(static_cast<unsigned>(size >> slice_shift));
+    return allocation;
 }
 
 // ---- ending: no arena any more; also the way of a thread that cannot get one ---------------------------------

@@ -115,14 +115,17 @@ Machine find_out()
     return {true, !left, !left, unplaced};
 }
 
-Machine machine()
+FASTALLOC_SLOW Machine look_at_machine()
 {
-    Machine machine = known_machine.load(std::memory_order_relaxed);
-    if (FASTALLOC_LIKELY(machine.known))
-        return machine;
-    machine = find_out();
+    const Machine machine = find_out();
     known_machine.store(machine, std::memory_order_relaxed);
     return machine;
+}
+
+Machine machine()
+{
+    const Machine known = known_machine.load(std::memory_order_relaxed);
+    return FASTALLOC_LIKELY(known.known) ? known : look_at_machine();
 }
 
 // ---- distances -------------------------------------------------------------------------------------------------
@@ -189,18 +192,21 @@ unsigned nearest(unsigned from, const NodeSet &nodes)
 
 // ---- homes -----------------------------------------------------------------------------------------------------
 
+FASTALLOC_SLOW Node find_home(unsigned node)
+{
+    const NodeSet nodes = nodes_for_us();
+    const unsigned home = nodes.has(node) ? node : nearest(node, nodes);
+    known_homes[node].store(static_cast<uint16_t>(home + 1), std::memory_order_relaxed);
+    return static_cast<Node>(home);
+}
+
 // The home of threads that run on a node the kernel has named.
 Node home_of(unsigned node)
 {
     if (node >= node_limit)
         node = 0;
     const uint16_t known = known_homes[node].load(std::memory_order_relaxed);
-    if (FASTALLOC_LIKELY(known != 0))
-        return static_cast<Node>(known - 1);
-    const NodeSet nodes = nodes_for_us();
-    const unsigned home = nodes.has(node) ? node : nearest(node, nodes);
-    known_homes[node].store(static_cast<uint16_t>(home + 1), std::memory_order_relaxed);
-    return static_cast<Node>(home);
+    return FASTALLOC_LIKELY(known != 0) ? static_cast<Node>(known - 1) : find_home(node);
 }
 
 // The CPU this thread runs on, as the kernel wrote it into the thread's rseq area; beyond any CPU if it does not.
@@ -219,7 +225,7 @@ struct Cpu
     unsigned node;
 };
 
-Cpu cpu_by_kernel()
+FASTALLOC_SLOW Cpu cpu_by_kernel()
 {
     const ErrnoKept kept;
     Cpu cpu{};
@@ -232,7 +238,7 @@ Cpu cpu_by_kernel()
 
 Cpu cpu_of_thread()
 {
-    if (injected != nullptr)
+    if (FASTALLOC_UNLIKELY(injected != nullptr))
         return {injected->node_of_thread(), injected->node_of_thread()};
     const unsigned cpu = cpu_by_rseq();
     const uint16_t known = cpu < cpu_limit ? known_nodes_of_cpus[cpu].load(std::memory_order_relaxed) : uint16_t{0};
