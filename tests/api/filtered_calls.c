@@ -7,6 +7,7 @@
 // This program, started again, lays a filter on itself in main that lets through a list of calls. Other programs make
 // many of their own, so they are refused what malloc could want from their start on, which takes numa=off: without the
 // library they have to run under the same filter, or the test would prove nothing.
+#include <linux/mempolicy.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
 
@@ -158,6 +159,48 @@ static void no_call_is_made_that_libcs_malloc_does_not_make(void **state)
         assert_was_not_ended(&finished, "the library");
 }
 
+// ---- this program, from its start on: one node -------------------------------------------------------------------
+
+static const struct filter_rule ended_on_one_node[] = {
+    CALL_WITH(get_mempolicy, 4, MPOL_F_MEMS_ALLOWED, ALLOW), // which nodes there are
+    CALL(get_mempolicy, END),
+    CALL(getcpu, END),
+    CALL(mbind, END),
+    CALL(move_pages, END),
+    CALL(sched_getaffinity, END),
+    CALL(set_mempolicy, END),
+};
+
+static void refuse_all_about_nodes(void)
+{
+    if (install_filter(ended_on_one_node, COUNT(ended_on_one_node), ALLOW) != 0)
+        _exit(77);
+}
+
+static int there_are_several_nodes(void)
+{
+    unsigned long nodes[16] = {0};
+    unsigned count = 0;
+    if (syscall(SYS_get_mempolicy, NULL, nodes, 8 * sizeof nodes, NULL, MPOL_F_MEMS_ALLOWED) == 0)
+        for (unsigned word = 0; word < COUNT(nodes); word++)
+            count += (unsigned)__builtin_popcountl(nodes[word]);
+    return count > 1;
+}
+
+static void on_one_node_nothing_is_asked_but_which_nodes_there_are(void **state)
+{
+    (void)state;
+    struct finished_program finished;
+    if (there_are_several_nodes())
+    {
+        print_message("# not tried: there are several nodes\n");
+        return;
+    }
+    run_self(&finished, "work", NULL, refuse_all_about_nodes);
+    if (!filters_are_refused(&finished))
+        assert_was_not_ended(&finished, "the library");
+}
+
 // ---- other programs: a list of what ends them --------------------------------------------------------------------
 
 static const struct filter_rule ended_for[] = {
@@ -258,6 +301,7 @@ int main(int count, char **arguments)
     own_path = arguments[0];
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(no_call_is_made_that_libcs_malloc_does_not_make),
+        cmocka_unit_test(on_one_node_nothing_is_asked_but_which_nodes_there_are),
         cmocka_unit_test(sort_runs_filtered),
         cmocka_unit_test(sqlite3_runs_filtered),
         cmocka_unit_test(python_runs_filtered),
