@@ -77,6 +77,19 @@ public:
         paths_ = 0;
     }
 
+    // A policy has come, and no node is its home any more; or has gone, and it may be where it was.
+    void changes_policy()
+    {
+        paths_ = 0;
+        cpu_ = no_cpu;
+    }
+
+    // Whether a slow path on its home's last CPU has nothing to look at; and if it is not known to be there, all is.
+    FASTALLOC_INLINE bool is_quiet() const
+    {
+        return topology::runs_on(cpu_) && paths_ == 0 && fresh_slices_ < slices_per_look;
+    }
+
     // It has taken so many slices that were never written.
     void took_fresh(unsigned slices)
     {
@@ -97,7 +110,7 @@ public:
     }
 
 private:
-    static constexpr unsigned no_cpu = ~0u;
+    static constexpr unsigned no_cpu = ~0u - 1; // nor that of a thread whose CPU is not known
     static constexpr unsigned least_paths = 8;
     static constexpr uint64_t least_ms = 10;
     static constexpr uint64_t most_ms = 1000;

@@ -112,7 +112,7 @@ FASTALLOC_SLOW Allocation allocate_elsewhere(Node refused, size_t size, size_t a
 
 Allocation homed_allocate(Arena *arena, size_t size, size_t alignment)
 {
-    Arena *const own = registry.follow(arena);
+    Arena *const own = FASTALLOC_LIKELY(arena->homing.is_quiet()) ? arena : registry.follow(arena);
     const Allocation allocation = attached_allocate(own, size, alignment);
     if (FASTALLOC_UNLIKELY(allocation.block == nullptr))
         return allocate_elsewhere(place_of_big(own->place, size), size, alignment);

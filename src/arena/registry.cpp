@@ -266,7 +266,7 @@ Arena *Registry::move(Arena *arena, Node place)
         if (place != unplaced && arena->place != unplaced)
             next->homing.moved(now_ms);
         else
-            next->homing.stays(); // a policy has come or gone: the thread may be where it was
+            next->homing.changes_policy();
         begin_with(next);
         leave(arena, Arena::Bins::emptied);
     }

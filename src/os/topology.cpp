@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "os/topology.h"
 
-#include "base/hints.h"
 #include "base/text.h"
-#include "os/lock.h"
 #include "os/message.h"
 #include "os/options.h"
 #include "os/small_file.h"
@@ -21,6 +19,9 @@ extern "C" const ptrdiff_t __rseq_offset __attribute__((weak));
 
 namespace fastalloc::topology
 {
+
+constinit std::atomic<ptrdiff_t> rseq_cpu_offset{0};
+
 namespace
 {
 
@@ -117,6 +118,9 @@ Machine find_out()
 
 FASTALLOC_SLOW Machine look_at_machine()
 {
+    constexpr ptrdiff_t offset_of_cpu = 4; // of cpu_id in struct rseq
+    const bool has_rseq = injected == nullptr && &__rseq_offset != nullptr;
+    rseq_cpu_offset.store(has_rseq ? __rseq_offset + offset_of_cpu : 0, std::memory_order_relaxed);
     const Machine machine = find_out();
     known_machine.store(machine, std::memory_order_relaxed);
     return machine;
@@ -209,16 +213,6 @@ Node home_of(unsigned node)
     return FASTALLOC_LIKELY(known != 0) ? static_cast<Node>(known - 1) : find_home(node);
 }
 
-// The CPU this thread runs on, as the kernel wrote it into the thread's rseq area; beyond any CPU if it does not.
-unsigned cpu_by_rseq()
-{
-    constexpr uintptr_t offset_of_cpu = 4; // of cpu_id in struct rseq
-    if (&__rseq_offset == nullptr)
-        return ~0u;
-    const uintptr_t area = thread_identity() + static_cast<uintptr_t>(__rseq_offset);
-    return *reinterpret_cast<const volatile uint32_t *>(area + offset_of_cpu);
-}
-
 struct Cpu
 {
     unsigned number;
@@ -240,7 +234,7 @@ Cpu cpu_of_thread()
 {
     if (FASTALLOC_UNLIKELY(injected != nullptr))
         return {injected->node_of_thread(), injected->node_of_thread()};
-    const unsigned cpu = cpu_by_rseq();
+    const unsigned cpu = cpu_by_rseq(rseq_cpu_offset.load(std::memory_order_relaxed));
     const uint16_t known = cpu < cpu_limit ? known_nodes_of_cpus[cpu].load(std::memory_order_relaxed) : uint16_t{0};
     return FASTALLOC_LIKELY(known != 0) ? Cpu{cpu, known - 1u} : cpu_by_kernel();
 }

@@ -20,8 +20,11 @@
 // Any thread, no locks: what two find out at once is the same. errno is kept.
 #pragma once
 
+#include "base/hints.h"
+#include "os/lock.h"
 #include "os/node_set.h"
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 
@@ -48,6 +51,24 @@ struct Spot
     Node home;
 };
 Spot spot_of_thread();
+
+// Where the kernel keeps the number of a thread's CPU up to date, from its thread pointer: the rseq area, which glibc
+// registers from 2.35 on. 0: not known. Written with the machine.
+extern std::atomic<ptrdiff_t> rseq_cpu_offset;
+
+// The CPU the calling thread runs on; beyond any if it is not known so.
+FASTALLOC_INLINE unsigned cpu_by_rseq(ptrdiff_t offset)
+{
+    if (FASTALLOC_UNLIKELY(offset == 0))
+        return ~0u;
+    return *reinterpret_cast<const volatile uint32_t *>(thread_identity() + static_cast<uintptr_t>(offset));
+}
+
+// Whether the calling thread is known to run on that CPU, for a few instructions.
+FASTALLOC_INLINE bool runs_on(unsigned cpu)
+{
+    return cpu_by_rseq(rseq_cpu_offset.load(std::memory_order_relaxed)) == cpu;
+}
 
 // Whether the calling thread's affinity lets it run on that CPU; also where the kernel does not tell. One system call.
 bool thread_may_run_on(unsigned cpu);

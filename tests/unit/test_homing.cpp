@@ -69,6 +69,9 @@ void a_thread_that_is_seen_elsewhere_is_asked_once_where_it_may_run(void **)
     homing.at_home(8);
     (void)homing.has_settled(0, made_up_clock);
     assert_true(homing.is_new_there(made_up_clock));
+    homing.changes_policy(); // no node is its home
+    (void)homing.has_settled(0, made_up_clock);
+    assert_false(homing.is_new_there(made_up_clock));
 }
 
 void being_at_home_or_on_a_third_node_starts_anew(void **)
