@@ -14,8 +14,14 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-// Of glibc from 2.35 on: where the kernel keeps a thread's rseq area up to date, from its thread pointer.
-extern "C" const ptrdiff_t __rseq_offset __attribute__((weak));
+// glibc from 2.35 on; the library runs on older ones, too.
+#if __has_include(<sys/rseq.h>)
+#include <sys/rseq.h>
+#pragma weak __rseq_offset
+#define FASTALLOC_RSEQ_OFFSET (&__rseq_offset)
+#else
+#define FASTALLOC_RSEQ_OFFSET (static_cast<const ptrdiff_t *>(nullptr))
+#endif
 
 namespace fastalloc::topology
 {
@@ -119,8 +125,9 @@ Machine find_out()
 FASTALLOC_SLOW Machine look_at_machine()
 {
     constexpr ptrdiff_t offset_of_cpu = 4; // of cpu_id in struct rseq
-    const bool has_rseq = injected == nullptr && &__rseq_offset != nullptr;
-    rseq_cpu_offset.store(has_rseq ? __rseq_offset + offset_of_cpu : 0, std::memory_order_relaxed);
+    const ptrdiff_t *const area = FASTALLOC_RSEQ_OFFSET;
+    const bool has_rseq = injected == nullptr && area != nullptr;
+    rseq_cpu_offset.store(has_rseq ? *area + offset_of_cpu : 0, std::memory_order_relaxed);
     const Machine machine = find_out();
     known_machine.store(machine, std::memory_order_relaxed);
     return machine;
