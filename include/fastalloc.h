@@ -204,7 +204,7 @@ FASTALLOC_EXPORT void *fastalloc_malloc_on(int node, size_t size) FASTALLOC_NOEX
 FASTALLOC_EXPORT int fastalloc_node_of(const void *address) FASTALLOC_NOEXCEPT;
 
 /* The node that the calling thread's blocks below 2 MiB come from; -1 if from none in particular, as where
- * the thread has a memory policy. errno is kept. */
+ * the thread has a memory policy, and with numa=off. errno is kept. */
 FASTALLOC_EXPORT int fastalloc_thread_node(void) FASTALLOC_NOEXCEPT;
 
 /* What the allocator holds for one node, but for blocks with a mapping of their own. As fastalloc_stats. */

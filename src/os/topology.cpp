@@ -103,7 +103,7 @@ Machine find_out()
 {
     const Numa numa = options().numa;
     if (numa == Numa::off)
-        return {true, false, false, 0};
+        return {true, false, false, unplaced};
     const NodeSet memory = nodes_with_memory();
     const bool bind = numa == Numa::bind && (memory & options().numa_nodes).count() != 0;
     if (numa == Numa::bind && !bind)
@@ -370,14 +370,16 @@ void forget()
         return;
     for (std::atomic<uint16_t> &home : known_homes)
         home.store(0, std::memory_order_relaxed);
+    for (std::atomic<uint16_t> &node : known_nodes_of_cpus)
+        if (node.load(std::memory_order_relaxed) != 0) // most never were: their pages stay untouched
+            node.store(0, std::memory_order_relaxed);
 }
 
 void inject_for_tests(const Injected *machine)
 {
+    forget();
     injected = machine;
     known_machine.store({}, std::memory_order_relaxed);
-    for (std::atomic<uint16_t> &home : known_homes)
-        home.store(0, std::memory_order_relaxed);
 }
 
 } // namespace fastalloc::topology

@@ -8,9 +8,8 @@
 // CPU it runs on, or the nearest with memory. There are no homes, but one place for all,
 //
 //   - on one node: that one. One system call has found out, and there is none after it;
-//   - with numa=off: node 0, and nothing is asked of the kernel at all;
-//   - where the process was given a memory policy (numactl, a job scheduler), which is left to rule, and with
-//     numa=interleave: `unplaced`.
+//   - `unplaced` where the process was given a memory policy (numactl, a job scheduler), which is left to rule; with
+//     numa=interleave; and with numa=off, where nothing is asked of the kernel at all.
 //
 // With numa=bind:NODES only these are homes. Where a range is to come from is a preference: the kernel takes another
 // node when that one is full, and where it does not let us ask (EPERM or ENOSYS in a container, seccomp), first touch

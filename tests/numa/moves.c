@@ -1,38 +1,12 @@
 // SPDX-License-Identifier: MIT
 //
-// moves.c - threads that move between memory nodes, and blocks that are passed between them; policies that are set while
-// the program runs. Needs nodes 0 to 3 with CPUs and memory.
+// moves.c - threads that move between memory nodes, and blocks that are passed between them. Needs nodes 0 to 3 with CPUs and memory.
 #include "nodes.h"
 
 enum
 {
-    nodes = 4,
-    longest_wait_ms = 1200 // of a thread that was moved often, until it has an arena where it is now
+    nodes = 4
 };
-
-// Blocks of about `bytes` in all, up to 64 KiB each, touched, and where they lie.
-static void allocate_and_count(struct pages *pages, void *(*allocate)(size_t), void (*release)(void *), size_t bytes)
-{
-    enum
-    {
-        most = 4096
-    };
-    static __thread char *held[most];
-    uint64_t random = 1;
-    unsigned count = 0;
-    for (size_t sum = 0; sum < bytes && count < most; count++)
-    {
-        const size_t size = random_size(&random, 3) * 8 * kib;
-        char *const block = allocate(size);
-        require(block != NULL);
-        memset(block, 1, size);
-        count_pages(pages, block, size);
-        held[count] = block;
-        sum += size;
-    }
-    while (count > 0)
-        release(held[--count]);
-}
 
 // ---- threads that are moved ------------------------------------------------------------------------------------------
 
@@ -313,79 +287,6 @@ static void memory_goes_back_to_its_node(void **state)
     assert_requirements_met();
 }
 
-// ---- policies set while the program runs ------------------------------------------------------------------------------
-
-static const size_t policy_bytes = (size_t)24 << 20;
-
-// Where blocks of ours and of glibc's lie, taken under the policy in force: about the same.
-static void compare_with_glibc(const char *what)
-{
-    struct pages ours = {0};
-    struct pages glibcs = {0};
-    allocate_and_count(&ours, malloc, free, policy_bytes);
-    allocate_and_count(&glibcs, __libc_malloc, __libc_free, policy_bytes);
-    printf("# %s\n", what);
-    print_pages("ours", &ours);
-    print_pages("glibc's", &glibcs);
-    for (int node = 0; node < nodes; node++)
-    {
-        const double difference =
-            100.0 * ((double)ours.of_node[node] / (double)ours.all - (double)glibcs.of_node[node] / (double)glibcs.all);
-        require(difference < 6 && difference > -6);
-    }
-}
-
-static void begin_at_node_0(void)
-{
-    pin(0);
-    settle(longest_wait_ms);
-}
-
-static void prefer(void)
-{
-    begin_at_node_0();
-    numa_set_preferred(2);
-    compare_with_glibc("numa_set_preferred(2)");
-}
-
-static void bind_memory(void)
-{
-    begin_at_node_0();
-    struct bitmask *const mask = numa_parse_nodestring("3");
-    numa_set_membind(mask);
-    compare_with_glibc("numa_set_membind(3)");
-    require(set_mempolicy(MPOL_DEFAULT, NULL, 0) == 0);
-    settle(longest_wait_ms);
-    struct pages pages = {0};
-    allocate_and_count(&pages, malloc, free, policy_bytes);
-    print_pages("after the policy has gone", &pages);
-    require(percent_elsewhere(&pages, 0) < 6);
-}
-
-static void interleave(void)
-{
-    begin_at_node_0();
-    numa_set_interleave_mask(numa_all_nodes_ptr);
-    compare_with_glibc("numa_set_interleave_mask(all)");
-}
-
-static void run_on_node(void)
-{
-    begin_at_node_0();
-    numa_run_on_node(1);
-    compare_with_glibc("numa_run_on_node(1)");
-}
-
-static void a_policy_of_a_thread_rules_as_with_glibc(void **state)
-{
-    (void)state;
-    in_child(prefer);
-    in_child(bind_memory);
-    in_child(interleave);
-    in_child(run_on_node);
-    assert_requirements_met();
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -395,7 +296,6 @@ int main(void)
         cmocka_unit_test(a_forked_child_has_its_parents_home),
         cmocka_unit_test(blocks_go_home_whoever_frees_them),
         cmocka_unit_test(memory_goes_back_to_its_node),
-        cmocka_unit_test(a_policy_of_a_thread_rules_as_with_glibc),
         cmocka_unit_test(a_bounced_thread_is_at_home_where_it_stays),
     };
     setvbuf(stdout, NULL, _IOLBF, 4096);

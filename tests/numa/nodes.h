@@ -15,6 +15,11 @@
 
 #define node_max 8
 
+enum
+{
+    longest_wait_ms = 1200 // of a thread that was moved often, until it has an arena where it is now
+};
+
 // glibc's own malloc, beside ours.
 extern void *__libc_malloc(size_t size);
 extern void __libc_free(void *block);
@@ -174,6 +179,31 @@ static inline struct fastalloc_node_stats node_stats(int node)
     memset(&stats, 0xff, sizeof stats);
     require(fastalloc_get_node_stats(node, &stats, sizeof stats) == 0);
     return stats;
+}
+
+// Blocks of about `bytes` in all, up to 64 KiB each, touched, and where they lie.
+static inline void allocate_and_count(struct pages *pages, void *(*allocate)(size_t), void (*release)(void *),
+                                      size_t bytes)
+{
+    enum
+    {
+        most = 4096
+    };
+    static __thread char *held[most];
+    uint64_t random = 1;
+    unsigned count = 0;
+    for (size_t sum = 0; sum < bytes && count < most; count++)
+    {
+        const size_t size = random_size(&random, 3) * 8 * kib;
+        char *const block = allocate(size);
+        require(block != NULL);
+        memset(block, 1, size);
+        count_pages(pages, block, size);
+        held[count] = block;
+        sum += size;
+    }
+    while (count > 0)
+        release(held[--count]);
 }
 
 #endif

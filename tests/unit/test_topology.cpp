@@ -2,125 +2,15 @@
 //
 // Claims about os/topology.h on machines that are made up: which place a thread's memory comes from, and what the kernel
 // is asked for.
-#include "os/topology.h"
-
 #include <cerrno>
-#include <filesystem>
-#include <fstream>
-#include <initializer_list>
 #include <linux/mempolicy.h>
-#include <string>
 
-#include "layers.h"
+#include "made_up_machine.h"
 
 using namespace fastalloc_test;
 
 namespace
 {
-
-namespace files = std::filesystem;
-
-// ---- a machine --------------------------------------------------------------------------------------------------
-
-unsigned node_of_cpu = 0;
-topology::Injected machine;
-
-struct Asked
-{
-    unsigned times;
-    int policy;
-    NodeSet nodes;
-};
-Asked asked;
-bool refuses = false;
-
-NodeSet set_of(std::initializer_list<unsigned> nodes)
-{
-    NodeSet set{};
-    for (const unsigned node : nodes)
-        set.add(node);
-    return set;
-}
-
-NodeSet first_nodes(unsigned count)
-{
-    NodeSet set{};
-    for (unsigned node = 0; node < count; node++)
-        set.add(node);
-    return set;
-}
-
-bool note(uintptr_t, size_t, int policy, const NodeSet &nodes)
-{
-    asked = {asked.times + 1, policy, nodes};
-    return !refuses;
-}
-
-// Of every test: nothing of the one before, and the settings.
-void begin_with(const NodeSet &memory, const char *settings = nullptr)
-{
-    options_load(settings, Environment::trusted);
-    asked = {};
-    refuses = false;
-    machine = {};
-    machine.memory = memory;
-    machine.node_of_thread = [] { return node_of_cpu; };
-    machine.bind = note;
-    topology::inject_for_tests(&machine);
-}
-
-Node place_on_cpu_of(unsigned node)
-{
-    node_of_cpu = node;
-    return topology::place_of_thread();
-}
-
-bool place_pages(Node place)
-{
-    return topology::place_pages(chunk_bytes, chunk_bytes, place);
-}
-
-int back_to_the_real_machine(void **)
-{
-    topology::inject_for_tests(nullptr);
-    options_load(nullptr, Environment::trusted);
-    return 0;
-}
-
-// What the kernel shows of nodes: "online", and a line of distances of each. Gone with the object.
-class Folder
-{
-public:
-    Folder(const char *online, std::initializer_list<std::pair<unsigned, const char *>> distances)
-    {
-        char name[] = "/tmp/nodes.XXXXXX";
-        path_ = mkdtemp(name);
-        std::ofstream(path_ + "/online") << online << '\n';
-        for (const auto &[node, line] : distances)
-        {
-            const std::string folder = path_ + "/node" + std::to_string(node);
-            files::create_directory(folder);
-            std::ofstream(folder + "/distance") << line << '\n';
-        }
-        machine.folder = path_.c_str();
-    }
-
-    ~Folder()
-    {
-        files::remove_all(path_);
-    }
-
-    Folder(const Folder &) = delete;
-    Folder &operator=(const Folder &) = delete;
-
-    const std::string &path() const
-    {
-        return path_;
-    }
-
-private:
-    std::string path_;
-};
 
 // ---- one place for all ------------------------------------------------------------------------------------------
 
@@ -138,13 +28,15 @@ void on_one_node_everything_is_there_and_nothing_is_asked_for(void **)
     }
 }
 
-void with_numa_off_the_machine_is_node_0(void **)
+void with_numa_off_nothing_is_asked_for(void **)
 {
     begin_with(first_nodes(4), "numa=off");
     assert_false(topology::has_homes());
-    assert_int_equal(place_on_cpu_of(3), 0);
-    assert_int_equal(topology::common_place(), 0);
-    assert_true(place_pages(0));
+    assert_int_equal(place_on_cpu_of(3), unplaced);
+    assert_int_equal(topology::common_place(), unplaced);
+    Node place = 0;
+    assert_true(topology::find_place(2, &place) && place == unplaced);
+    assert_true(place_pages(unplaced));
     assert_int_equal(asked.times, 0);
 }
 
@@ -276,7 +168,7 @@ void without_distances_the_first_node_with_memory_serves(void **)
     serves_first();
     begin_with(set_of({3, 64, 1023}));
     const Folder unreadable("0-1023", {});
-    files::create_directories(unreadable.path() + "/node1/distance"); // a folder where a file should be
+    std::filesystem::create_directories(unreadable.path() + "/node1/distance"); // a folder where a file should be
     serves_first();
 }
 
@@ -299,71 +191,6 @@ void memory_that_comes_later_is_found(void **)
     machine.memory = set_of({0, 1}); // and what has gone is not asked for any more
     topology::forget();
     assert_int_equal(place_on_cpu_of(2), 1);
-}
-
-// ---- policies and settings --------------------------------------------------------------------------------------
-
-void a_policy_that_a_thread_sets_later_is_heeded(void **)
-{
-    begin_with(first_nodes(2));
-    assert_int_equal(place_on_cpu_of(1), 1);
-    machine.policy = MPOL_INTERLEAVE;
-    assert_true(topology::thread_has_policy());
-    assert_int_equal(place_on_cpu_of(1), unplaced);
-    machine.policy = MPOL_DEFAULT;
-    assert_int_equal(place_on_cpu_of(1), 1);
-}
-
-void bound_to_one_node_memory_is_asked_from_it(void **)
-{
-    begin_with(first_nodes(4), "numa=bind:2");
-    machine.policy = MPOL_BIND; // the setting was made for this allocator
-    assert_false(topology::has_homes());
-    for (const unsigned node : {0u, 2u, 3u})
-        assert_int_equal(place_on_cpu_of(node), 2);
-    assert_int_equal(topology::common_place(), 2);
-    assert_true(place_pages(2));
-    assert_int_equal(asked.policy, MPOL_PREFERRED);
-    assert_true(asked.nodes == set_of({2}));
-}
-
-void bound_to_several_nodes_threads_are_at_home_in_the_nearest(void **)
-{
-    begin_with(first_nodes(4), "numa=bind:1+3");
-    machine.policy = MPOL_INTERLEAVE;
-    const Folder folder("0-3", {{0, "10 30 20 20"}, {2, "20 20 10 30"}});
-    assert_true(topology::has_homes());
-    assert_false(topology::thread_has_policy());
-    assert_int_equal(place_on_cpu_of(0), 3);
-    assert_int_equal(place_on_cpu_of(1), 1);
-    assert_int_equal(place_on_cpu_of(2), 1);
-    assert_int_equal(place_on_cpu_of(3), 3);
-    assert_true(place_pages(topology::common_place()));
-    assert_int_equal(asked.policy, MPOL_PREFERRED_MANY);
-    assert_true(asked.nodes == set_of({1, 3}));
-}
-
-void bound_to_nodes_that_are_not_there_is_as_auto_and_said(void **)
-{
-    const Captured said = capture([] {
-        begin_with(first_nodes(2), "numa=bind:5");
-        (void)topology::has_homes();
-    });
-    assert_true(said.has("numa=bind:5: none of these nodes has memory for this process\n"));
-    assert_int_equal(said.lines(), 1);
-    assert_true(topology::has_homes());
-    assert_int_equal(place_on_cpu_of(1), 1);
-}
-
-void a_refusal_is_told(void **)
-{
-    begin_with(first_nodes(2));
-    refuses = true;
-    assert_false(place_pages(1));
-    assert_false(place_pages(unplaced));
-    begin_with(set_of({0}));
-    refuses = true;
-    assert_true(place_pages(0)); // nothing was asked
 }
 
 // ---- the real machine -------------------------------------------------------------------------------------------
@@ -408,7 +235,7 @@ int main()
 {
     const CMUnitTest tests[] = {
         cmocka_unit_test(on_one_node_everything_is_there_and_nothing_is_asked_for),
-        cmocka_unit_test(with_numa_off_the_machine_is_node_0),
+        cmocka_unit_test(with_numa_off_nothing_is_asked_for),
         cmocka_unit_test(a_policy_of_the_process_is_left_to_rule),
         cmocka_unit_test(interleaved_memory_comes_from_all_nodes_in_turn),
         cmocka_unit_test(each_thread_is_at_home_where_it_runs),
@@ -422,11 +249,6 @@ int main()
         cmocka_unit_test(without_distances_the_first_node_with_memory_serves),
         cmocka_unit_test(a_node_number_beyond_the_limit_is_as_node_0),
         cmocka_unit_test(memory_that_comes_later_is_found),
-        cmocka_unit_test(a_policy_that_a_thread_sets_later_is_heeded),
-        cmocka_unit_test(bound_to_one_node_memory_is_asked_from_it),
-        cmocka_unit_test(bound_to_several_nodes_threads_are_at_home_in_the_nearest),
-        cmocka_unit_test(bound_to_nodes_that_are_not_there_is_as_auto_and_said),
-        cmocka_unit_test(a_refusal_is_told),
         cmocka_unit_test(the_real_machine_has_a_place_for_this_thread),
         cmocka_unit_test(the_node_of_a_page_is_known_once_it_was_touched),
     };
