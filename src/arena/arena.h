@@ -71,7 +71,6 @@ struct OutboxSlot
     void *first;
     void *last;
     uint32_t bytes;
-    uint32_t blocks;
 };
 
 constexpr unsigned no_bin = class_count; // always empty and full: what records of medium spans name
@@ -246,7 +245,8 @@ private:
     void flush_locked();
     void recover_locked();
     bool flush_slot(OutboxSlot *slot);
-    void hand_on(const OutboxSlot &batch);
+    void hand_to(Arena *owner, void *first, void *last, uint32_t bytes);
+    void count_freed_for_others(const void *first, const void *last);
 
     // arena/idle.cpp
     void reckon_idle(Span *span);

@@ -26,17 +26,41 @@ unsigned slot_of(const Arena *owner)
 
 } // namespace
 
+// On several nodes. The blocks were freed just now, so their links are at hand; whose they are is read from the region,
+// for the owner's lines are its own thread's.
+FASTALLOC_SLOW void Arena::count_freed_for_others(const void *first, const void *last)
+{
+    NodeHeap &owners = node_heap_of(slice_of(record_of(first)));
+    if (&owners == &heap())
+        return;
+    uint64_t blocks = 1;
+    for (const void *block = first; block != last; block = next_of(block))
+        ++blocks;
+    heap().count_freed_for(&owners, blocks);
+}
+
+FASTALLOC_INLINE void Arena::hand_to(Arena *owner, void *first, void *last, uint32_t bytes)
+{
+    remote_batches_.store(remote_batches_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+    if (FASTALLOC_UNLIKELY(operations == &homed_operations))
+        count_freed_for_others(first, last);
+    owner->push_inbox(first, last, bytes);
+}
+
 // Sends a slot on. Returns whether there was anything.
 bool Arena::flush_slot(OutboxSlot *slot)
 {
     if (slot->first == nullptr)
         return false;
-    const OutboxSlot batch = *slot;
+    Arena *const owner = slot->owner;
+    void *const first = slot->first;
+    void *const last = slot->last;
+    const uint32_t bytes = slot->bytes;
     // Out of the slot before it is in the inbox: a fork in between loses a batch in the child, but never has it twice.
-    outbox_total_.store(outbox_total_.load(std::memory_order_relaxed) - batch.bytes, std::memory_order_relaxed);
+    outbox_total_.store(outbox_total_.load(std::memory_order_relaxed) - bytes, std::memory_order_relaxed);
     *slot = {};
     std::atomic_signal_fence(std::memory_order_release);
-    hand_on(batch);
+    hand_to(owner, first, last, bytes);
     return true;
 }
 
@@ -46,7 +70,7 @@ void Arena::release_remote(Arena *owner, Span *record, void *block)
     if (FASTALLOC_UNLIKELY(!block_begins(record, block)))
         fatal_inside("free", block, bytes);
     if (bytes >= outbox_bytes)
-        return hand_on({owner, block, block, bytes, 1});
+        return hand_to(owner, block, block, bytes);
     OutboxSlot *const slot = &outbox_[slot_of(owner)];
     if (slot->owner != owner)
     {
@@ -61,19 +85,10 @@ void Arena::release_remote(Arena *owner, Span *record, void *block)
     std::atomic_signal_fence(std::memory_order_release); // as in Bin::push
     slot->first = block;
     slot->bytes += bytes;
-    ++slot->blocks;
     const uint32_t total = outbox_total_.load(std::memory_order_relaxed) + bytes;
     outbox_total_.store(total, std::memory_order_relaxed);
     if (total > outbox_bytes)
         flush_slot(slot);
-}
-
-void Arena::hand_on(const OutboxSlot &batch)
-{
-    remote_batches_.store(remote_batches_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
-    if (batch.owner->place != place)
-        heap().count_freed_for(batch.owner->heap(), batch.blocks);
-    batch.owner->push_inbox(batch.first, batch.last, batch.bytes);
 }
 
 void Arena::push_inbox(void *first, void *last, uint32_t bytes)

@@ -224,11 +224,11 @@ public:
         (for_who_moved ? spans_of_movers_ : spans_of_locals_).fetch_add(1, std::memory_order_relaxed);
     }
 
-    // Blocks of `owner` were freed by a thread of this place.
-    void count_freed_for(NodeHeap &owner, uint64_t blocks)
+    // Blocks of another place were freed by a thread of this one.
+    void count_freed_for(NodeHeap *owners, uint64_t blocks)
     {
         freed_for_others_.fetch_add(blocks, std::memory_order_relaxed);
-        owner.freed_by_others_.fetch_add(blocks, std::memory_order_relaxed);
+        owners->freed_by_others_.fetch_add(blocks, std::memory_order_relaxed);
     }
 
     Lock lock;
