@@ -195,12 +195,14 @@ FASTALLOC_EXPORT int fastalloc_observe(const struct fastalloc_observer *observer
 
 /* As malloc, from memory of `node`, or where that has none of the nearest node that has: as long as there is
  * room, for the kernel takes another node when one is full. Any size. free and realloc as usual; realloc
- * keeps the node only of blocks above 2 MiB. Where the process has a memory policy, and with numa=off, it
- * is malloc. NULL with ENOMEM if there is no memory, or EINVAL if there is no such node. */
+ * keeps the node only of blocks above 2 MiB. Where the process has a memory policy and numa is auto, and with
+ * numa=off, it is malloc; with numa=bind the node is the nearest of those that are named. NULL with ENOMEM if
+ * there is no memory, or EINVAL if there is no such node. */
 FASTALLOC_EXPORT void *fastalloc_malloc_on(int node, size_t size) FASTALLOC_NOEXCEPT;
 
-/* The node that memory at this address was asked from; where it was asked from none, or is not ours, the node
- * that has its page. -1 with errno ENOENT if that has not been touched yet, or if the kernel does not tell. */
+/* The node that memory at this address was asked from (known of a block above 32 MiB where it begins); where it
+ * was asked from none, or is not ours, the node that has its page. -1 with errno ENOENT if that has not been
+ * touched yet, or if the kernel does not tell. */
 FASTALLOC_EXPORT int fastalloc_node_of(const void *address) FASTALLOC_NOEXCEPT;
 
 /* The node that the calling thread's blocks below 2 MiB come from; -1 if from none in particular, as where
@@ -210,13 +212,14 @@ FASTALLOC_EXPORT int fastalloc_thread_node(void) FASTALLOC_NOEXCEPT;
 /* What the allocator holds for one node, but for blocks with a mapping of their own. As fastalloc_stats. */
 struct fastalloc_node_stats
 {
-    uint64_t committed_bytes;  /* writable address range for blocks */
-    uint64_t live_bytes;       /* in blocks the program holds, by the size of their class */
-    uint64_t slack_bytes;      /* free whole chunks whose memory has not been given back */
-    uint64_t spans_of_locals;  /* spans taken by threads that began on this node, a running total as the rest */
-    uint64_t spans_of_movers;  /* spans taken by threads that have moved here from another node */
-    uint64_t freed_for_others; /* blocks of other nodes that threads of this one freed */
-    uint64_t freed_by_others;  /* blocks of this node that threads of others freed */
+    uint64_t committed_bytes; /* writable address range for blocks */
+    uint64_t live_bytes;      /* in blocks the program holds, by the size of their class, and in those that threads have
+                                * freed for others and not handed over yet, at most 4 KiB each */
+    uint64_t slack_bytes;     /* free whole chunks whose memory has not been given back */
+    uint64_t spans_of_locals; /* spans taken by threads that began on this node, a running total as the rest */
+    uint64_t spans_of_movers; /* spans taken by threads that have moved here from another node */
+    uint64_t freed_for_others; /* blocks of up to 256 KiB of other nodes that threads of this one freed */
+    uint64_t freed_by_others;  /* such blocks of this node that threads of others freed */
     uint64_t fallbacks;        /* times the kernel did not let us ask for the node */
 };
 

@@ -165,7 +165,8 @@ public:
 
     struct Figures
     {
-        uint64_t cached_bytes;
+        uint64_t cached_bytes; // with those in the outbox
+        uint64_t outbox_bytes; // which are other arenas'
         uint64_t inbox_bytes;
         uint64_t refills;
         uint64_t overflows;

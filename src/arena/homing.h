@@ -110,7 +110,7 @@ public:
     }
 
 private:
-    static constexpr unsigned no_cpu = ~0u - 1; // nor that of a thread whose CPU is not known
+    static constexpr unsigned no_cpu = 1u << 31; // nor any that the kernel writes where it knows none
     static constexpr unsigned least_paths = 8;
     static constexpr uint64_t least_ms = 10;
     static constexpr uint64_t most_ms = 1000;

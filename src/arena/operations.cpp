@@ -114,7 +114,7 @@ Allocation homed_allocate(Arena *arena, size_t size, size_t alignment)
 {
     Arena *const own = FASTALLOC_LIKELY(arena->homing.is_quiet()) ? arena : registry.follow(arena);
     const Allocation allocation = attached_allocate(own, size, alignment);
-    if (FASTALLOC_UNLIKELY(allocation.block == nullptr))
+    if (FASTALLOC_UNLIKELY(allocation.block == nullptr) && own->place != unplaced) // else a policy would be broken
         return allocate_elsewhere(place_of_big(own->place, size), size, alignment);
     // Large blocks of a thread's own are new memory as spans are.
     if (size > medium_max && size < chunk_bytes && allocation.zeroed)

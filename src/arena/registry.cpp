@@ -243,19 +243,25 @@ Arena *Registry::follow(Arena *arena)
         home = unplaced;
     else if (settled || home == unplaced)
         home = here;
-    if (home != arena->place)
-        return move(arena, home);
-    homing.stays();
-    return arena;
+    if (home == arena->place)
+    {
+        homing.stays();
+        return arena;
+    }
+    Arena *const next = move(arena, home);
+    if (next->place == here)
+        next->homing.at_home(cpu); // no more on the CPU it has left
+    return next;
 }
 
 Arena *Registry::move(Arena *arena, Node place)
 {
-    arena->hand_over(Arena::Bins::emptied);
     Arena *next = nullptr;
     {
+        // Not in a signal handler that interrupted this thread where it holds a lock.
+        const bool quiet = may_wait();
         Guard guard(lock, may_wait);
-        next = guard ? take_arena(place) : nullptr;
+        next = quiet && guard && thread_words.self == arena ? take_arena(place) : nullptr;
         if (next == nullptr)
         {
             arena->homing.stays();

@@ -33,9 +33,15 @@ FASTALLOC_SLOW void Arena::count_freed_for_others(const void *first, const void 
     NodeHeap &owners = node_heap_of(slice_of(record_of(first)));
     if (&owners == &heap())
         return;
+    // A block that was freed twice, or written to since, leads astray: who sorts the batch in says so.
+    constexpr uint64_t most = outbox_bytes / sizeof(void *);
     uint64_t blocks = 1;
-    for (const void *block = first; block != last; block = next_of(block))
-        ++blocks;
+    for (const void *block = first; block != last && blocks < most; ++blocks)
+    {
+        block = next_of(block);
+        if (!in_window(reinterpret_cast<uintptr_t>(block)))
+            break;
+    }
     heap().count_freed_for(&owners, blocks);
 }
 

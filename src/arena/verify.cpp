@@ -68,7 +68,8 @@ void Arena::verify_or_die() const
 Arena::Figures Arena::figures() const
 {
     Figures figures{};
-    figures.cached_bytes = bytes_in_bins() + outbox_total_.load(std::memory_order_relaxed);
+    figures.outbox_bytes = outbox_total_.load(std::memory_order_relaxed);
+    figures.cached_bytes = bytes_in_bins() + figures.outbox_bytes;
     const int64_t in_inbox = inbox_bytes_.load(std::memory_order_relaxed);
     figures.inbox_bytes = in_inbox > 0 ? static_cast<uint64_t>(in_inbox) : 0;
     figures.refills = refills_;

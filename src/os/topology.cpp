@@ -59,6 +59,7 @@ struct alignas(uint64_t) Machine
     bool known;
     bool homes;
     bool asks;   // whether the kernel is asked for places
+    bool bound;  // the setting has named nodes that are there
     Node common; // place of what is no thread's own, and without homes of everything
 };
 
@@ -73,6 +74,15 @@ constinit std::atomic<uint16_t> known_homes[node_limit]{};
 constexpr unsigned cpu_limit = 8192;
 constinit std::atomic<uint16_t> known_nodes_of_cpus[cpu_limit]{};
 
+void clear_tables()
+{
+    for (std::atomic<uint16_t> &home : known_homes)
+        home.store(0, std::memory_order_relaxed);
+    for (std::atomic<uint16_t> &node : known_nodes_of_cpus)
+        if (node.load(std::memory_order_relaxed) != 0) // most never were: their pages stay untouched
+            node.store(0, std::memory_order_relaxed);
+}
+
 // A policy as the kernel counts them, MPOL_DEFAULT where it does not tell.
 int policy_of_thread()
 {
@@ -83,12 +93,17 @@ int policy_of_thread()
     return syscall(SYS_get_mempolicy, &policy, nullptr, 0, nullptr, 0) == 0 ? policy : MPOL_DEFAULT;
 }
 
+// Whether the setting names nodes, and any of them has memory.
+bool is_bound(const NodeSet &memory)
+{
+    return options().numa == Numa::bind && (memory & options().numa_nodes).count() != 0;
+}
+
 // Nodes with memory, of those the setting names if there are any.
 NodeSet nodes_for_us()
 {
     const NodeSet memory = nodes_with_memory();
-    const NodeSet named = memory & options().numa_nodes;
-    return options().numa == Numa::bind && named.count() != 0 ? named : memory;
+    return is_bound(memory) ? memory & options().numa_nodes : memory;
 }
 
 // The nodes of numa=bind are not there, or not for us.
@@ -103,23 +118,27 @@ Machine find_out()
 {
     const Numa numa = options().numa;
     if (numa == Numa::off)
-        return {true, false, false, unplaced};
+        return {.known = true, .homes = false, .asks = false, .bound = false, .common = unplaced};
     const NodeSet memory = nodes_with_memory();
-    const bool bind = numa == Numa::bind && (memory & options().numa_nodes).count() != 0;
-    if (numa == Numa::bind && !bind)
+    const bool bound = is_bound(memory);
+    if (numa == Numa::bind && !bound)
         complain();
     if (memory.count() == 1)
-        return {true, false, false, static_cast<Node>(memory.next(0))};
-    if (bind)
+    {
+        const auto only = static_cast<Node>(memory.next(0));
+        return {.known = true, .homes = false, .asks = false, .bound = false, .common = only};
+    }
+    if (bound)
     {
         const NodeSet named = nodes_for_us();
         const bool several = named.count() > 1;
-        return {true, several, true, several ? unplaced : static_cast<Node>(named.next(0))};
+        const Node common = several ? unplaced : static_cast<Node>(named.next(0));
+        return {.known = true, .homes = several, .asks = true, .bound = true, .common = common};
     }
     if (numa == Numa::interleave)
-        return {true, false, true, unplaced};
+        return {.known = true, .homes = false, .asks = true, .bound = false, .common = unplaced};
     const bool left = policy_of_thread() != MPOL_DEFAULT;
-    return {true, !left, !left, unplaced};
+    return {.known = true, .homes = !left, .asks = !left, .bound = false, .common = unplaced};
 }
 
 FASTALLOC_SLOW Machine look_at_machine()
@@ -156,7 +175,7 @@ void read_node_file(const char *name, char *bytes, size_t capacity)
         read_begin(path, bytes, capacity);
 }
 
-NodeSet online_nodes()
+FASTALLOC_SLOW NodeSet online_nodes()
 {
     char list[list_bytes];
     read_node_file("online", list, sizeof list);
@@ -166,13 +185,12 @@ NodeSet online_nodes()
 
 // Calls each(node, distance) for the nodes that are online, in order: that is how the kernel lists distances.
 template <typename Each>
-void for_each_distance(unsigned from, Each each)
+void for_each_distance(unsigned from, const NodeSet &online, Each each)
 {
     char name[32];
     Text(name, sizeof name).text("node").decimal(from).text("/distance");
     char distances[distances_bytes];
     read_node_file(name, distances, sizeof distances);
-    const NodeSet online = online_nodes();
     const char *at = distances;
     for (unsigned node = online.next(0); node < node_limit; node = online.next(node + 1))
     {
@@ -192,7 +210,7 @@ unsigned nearest(unsigned from, const NodeSet &nodes)
 {
     unsigned best = nodes.next(0);
     unsigned least = ~0u;
-    for_each_distance(from, [&](unsigned node, unsigned distance) {
+    for_each_distance(from, online_nodes(), [&](unsigned node, unsigned distance) {
         if (!nodes.has(node) || distance >= least)
             return;
         best = node;
@@ -290,7 +308,7 @@ bool thread_may_run_on(unsigned cpu)
 
 bool thread_has_policy()
 {
-    return options().numa != Numa::bind && policy_of_thread() != MPOL_DEFAULT;
+    return !machine().bound && policy_of_thread() != MPOL_DEFAULT;
 }
 
 Node place_of_thread()
@@ -307,13 +325,16 @@ bool find_place(unsigned node, Node *place)
     const bool known = node < node_limit && known_homes[node].load(std::memory_order_relaxed) != 0;
     if (!known && !nodes_with_memory().has(node) && !online_nodes().has(node))
         return false;
+    if (!here.asks)
+        known_homes[node].store(static_cast<uint16_t>(node + 1), std::memory_order_relaxed); // so that it is asked once
     *place = here.asks ? home_of(node) : here.common;
     return true;
 }
 
 bool place_pages(uintptr_t address, size_t bytes, Node place)
 {
-    if (!machine().asks)
+    const Machine here = machine();
+    if (!here.asks)
         return true;
     if (place != unplaced)
     {
@@ -321,15 +342,11 @@ bool place_pages(uintptr_t address, size_t bytes, Node place)
         node.add(place);
         return bind(address, bytes, MPOL_PREFERRED, node);
     }
-    switch (options().numa)
-    {
-    case Numa::interleave:
-        return bind(address, bytes, MPOL_INTERLEAVE, nodes_with_memory());
-    case Numa::bind:
+    if (here.bound)
         return bind(address, bytes, MPOL_PREFERRED_MANY, nodes_for_us());
-    default:
-        return bind(address, bytes, MPOL_DEFAULT, {});
-    }
+    if (options().numa == Numa::interleave)
+        return bind(address, bytes, MPOL_INTERLEAVE, nodes_with_memory());
+    return bind(address, bytes, MPOL_DEFAULT, {});
 }
 
 int node_of_page(uintptr_t address)
@@ -360,26 +377,22 @@ NodeSet nodes_with_memory()
 unsigned distance(unsigned from, unsigned to)
 {
     unsigned found = 0;
-    for_each_distance(from, [&](unsigned node, unsigned distance) { found = node == to ? distance : found; });
+    for_each_distance(from, online_nodes(),
+                      [&](unsigned node, unsigned distance) { found = node == to ? distance : found; });
     return found;
 }
 
 void forget()
 {
-    if (!machine().asks)
-        return;
-    for (std::atomic<uint16_t> &home : known_homes)
-        home.store(0, std::memory_order_relaxed);
-    for (std::atomic<uint16_t> &node : known_nodes_of_cpus)
-        if (node.load(std::memory_order_relaxed) != 0) // most never were: their pages stay untouched
-            node.store(0, std::memory_order_relaxed);
+    if (machine().asks)
+        clear_tables();
 }
 
 void inject_for_tests(const Injected *machine)
 {
-    forget();
     injected = machine;
     known_machine.store({}, std::memory_order_relaxed);
+    clear_tables();
 }
 
 } // namespace fastalloc::topology

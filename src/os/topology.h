@@ -9,7 +9,7 @@
 //
 //   - on one node: that one. One system call has found out, and there is none after it;
 //   - `unplaced` where the process was given a memory policy (numactl, a job scheduler), which is left to rule; with
-//     numa=interleave; and with numa=off, where nothing is asked of the kernel at all.
+//     numa=interleave; and with numa=off, where the kernel is asked for no node.
 //
 // With numa=bind:NODES only these are homes. Where a range is to come from is a preference: the kernel takes another
 // node when that one is full, and where it does not let us ask (EPERM or ENOSYS in a container, seccomp), first touch
@@ -90,7 +90,8 @@ int node_of_page(uintptr_t address);
 // Nodes with memory that this process may use.
 NodeSet nodes_with_memory();
 
-// The kernel's measure of how far apart two nodes are, 10 for one and the same; 0 if it is not known.
+// The kernel's measure of how far apart two nodes are, 10 for one and the same; 0 if it is not known. For tests: who is
+// nearest is all that homes need.
 unsigned distance(unsigned from, unsigned to);
 
 // What is known of nodes is asked for anew when it is needed.

@@ -108,7 +108,8 @@ bool gather_node_statistics(Node place, fastalloc_node_stats *stats)
         if (arena->place != place)
             continue;
         const Arena::Figures figures = arena->figures();
-        live += figures.handed_out_pending - static_cast<int64_t>(figures.cached_bytes + figures.inbox_bytes);
+        const uint64_t kept = figures.cached_bytes - figures.outbox_bytes + figures.inbox_bytes;
+        live += figures.handed_out_pending - static_cast<int64_t>(kept);
     }
     for_each_node_heap([&](const NodeHeap &heap) {
         if (heap.place() != place)

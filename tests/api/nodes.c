@@ -118,7 +118,9 @@ static void figures_of_a_node_are_within_those_of_all(void **state)
     }
     const struct fastalloc_stats all = stats_now();
     assert_int_equal(sum.committed_bytes, all.committed_bytes);
-    assert_int_equal(sum.live_bytes, all.live_bytes - all.outside_bytes);
+    // With what this thread has freed for others and not handed over.
+    const uint64_t live = all.live_bytes - all.outside_bytes;
+    assert_true(sum.live_bytes >= live && sum.live_bytes <= live + 4 * kib);
     assert_int_equal(sum.slack_bytes, all.slack_bytes);
     assert_true(sum.spans_of_locals > 0);
     free(block);

@@ -66,6 +66,9 @@ static void work_unpinned(void *argument)
     numa_run_on_node(-1);
     const int home = fastalloc_thread_node();
     struct pages counted = {0};
+    require(home >= 0);
+    if (home < 0)
+        return;
     allocate_and_count(&counted, malloc, free, 4 * mib);
     // It may have moved: then part of it lies on one node and part on another, but all of it at home.
     const int home_now = fastalloc_thread_node();
@@ -141,6 +144,9 @@ static void allocate_in_child(void)
 {
     const int home = fastalloc_thread_node();
     struct pages pages = {0};
+    require(home == 1);
+    if (home < 0)
+        return;
     allocate_and_count(&pages, malloc, free, 4 * mib);
     require(pages.of_node[home] == pages.all);
     struct pages elsewhere = {0};

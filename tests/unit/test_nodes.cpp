@@ -45,11 +45,7 @@ void each_node_has_regions_and_arenas_of_its_own(void **)
 void an_arena_is_taken_over_only_by_threads_of_its_node(void **)
 {
     assert_alone([] {
-        topology::Injected machine{};
-        machine.memory.words[0] = 0b11;
-        machine.node_of_thread = [] { return my_node; };
-        topology::inject_for_tests(&machine);
-        load_options_once();
+        run_on(2);
 
         void *left = nullptr;
         in_thread([&left] {
@@ -74,11 +70,7 @@ void an_arena_is_taken_over_only_by_threads_of_its_node(void **)
 void a_common_arena_is_made_once_for_each_node(void **)
 {
     assert_alone([] {
-        topology::Injected machine{};
-        machine.memory.words[0] = 0b11;
-        machine.node_of_thread = [] { return my_node; };
-        topology::inject_for_tests(&machine);
-        load_options_once();
+        run_on(2);
 
         Arena *found[2][4] = {};
         std::vector<std::thread> threads;
@@ -106,11 +98,7 @@ void a_common_arena_is_made_once_for_each_node(void **)
 void threads_that_move_between_nodes_leave_a_whole_heap(void **)
 {
     assert_alone([] {
-        topology::Injected machine{};
-        machine.memory.words[0] = 0b111;
-        machine.node_of_thread = [] { return my_node; };
-        topology::inject_for_tests(&machine);
-        load_options_once();
+        run_on(3);
 
         std::atomic<void *> passed[8] = {};
         std::vector<std::thread> threads;
@@ -194,6 +182,24 @@ void what_a_block_grows_by_is_asked_from_nowhere_unless_it_was_put_there(void **
         for (void *const block : {own, put, behind})
             release_block(block);
         require_whole_heap();
+    });
+}
+
+// They are counted there, but a batch that leads in a circle is left to who sorts it in.
+void a_batch_of_another_nodes_blocks_that_is_a_circle_is_named(void **)
+{
+    assert_dies("than it gave: a double free", [] {
+        run_on(2);
+        my_node = 0;
+        std::vector<void *> blocks;
+        for (unsigned number = 0; number < 3; number++)
+            blocks.push_back(allocate_block(64));
+        in_thread([&] {
+            my_node = 1;
+            for (const unsigned number : {2u, 0u, 1u, 0u})
+                release_block(blocks[number]);
+        });
+        thread_words.self->flush();
     });
 }
 
@@ -283,6 +289,7 @@ int main()
         cmocka_unit_test(whole_chunks_are_asked_from_nowhere_unless_somebody_names_a_node),
         cmocka_unit_test(blocks_of_every_size_come_from_the_node_that_is_named),
         cmocka_unit_test(what_a_block_grows_by_is_asked_from_nowhere_unless_it_was_put_there),
+        cmocka_unit_test(a_batch_of_another_nodes_blocks_that_is_a_circle_is_named),
         cmocka_unit_test(who_has_a_heaps_lock_waits_for_no_other),
         cmocka_unit_test(frees_by_threads_of_other_nodes_are_counted),
         cmocka_unit_test(a_refusal_to_be_asked_is_counted_and_nothing_else),

@@ -58,6 +58,10 @@ void bound_to_nodes_that_are_not_there_is_as_auto_and_said(void **)
     assert_int_equal(said.lines(), 1);
     assert_true(topology::has_homes());
     assert_int_equal(place_on_cpu_of(1), 1);
+    assert_true(place_pages(unplaced));
+    assert_int_equal(asked.policy, MPOL_DEFAULT);
+    machine.policy = MPOL_BIND;
+    assert_int_equal(place_on_cpu_of(1), unplaced);
 }
 
 void a_refusal_is_told(void **)
