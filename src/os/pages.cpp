@@ -4,6 +4,7 @@
 #include "base/bits.h"
 #include "base/config.h"
 #include "base/hints.h"
+#include "os/keep_errno.h"
 #include "os/small_file.h"
 
 #include <atomic>
@@ -36,24 +37,6 @@ constexpr const char *mapping_name = "fastalloc"; // in /proc/PID/maps: [anon:fa
 
 // 0 until the first question. Written with the same value by whoever asks first, so relaxed is enough.
 constinit std::atomic<size_t> cached_page_bytes{0};
-
-// Every call here is made inside malloc, which must not change errno when it succeeds.
-class KeepErrno
-{
-public:
-    KeepErrno() : saved_(errno)
-    {
-    }
-    ~KeepErrno()
-    {
-        errno = saved_;
-    }
-    KeepErrno(const KeepErrno &) = delete;
-    KeepErrno &operator=(const KeepErrno &) = delete;
-
-private:
-    int saved_;
-};
 
 void *address_of(uintptr_t address)
 {

@@ -2,12 +2,12 @@
 #include "os/topology.h"
 
 #include "base/text.h"
+#include "os/keep_errno.h"
 #include "os/message.h"
 #include "os/options.h"
 #include "os/small_file.h"
 
 #include <atomic>
-#include <cerrno>
 #include <climits>
 #include <cstring>
 #include <linux/mempolicy.h>
@@ -32,25 +32,6 @@ namespace
 {
 
 constinit const Injected *injected = nullptr;
-
-class ErrnoKept
-{
-public:
-    ErrnoKept() : saved_(errno)
-    {
-    }
-
-    ~ErrnoKept()
-    {
-        errno = saved_;
-    }
-
-    ErrnoKept(const ErrnoKept &) = delete;
-    ErrnoKept &operator=(const ErrnoKept &) = delete;
-
-private:
-    int saved_;
-};
 
 // ---- the machine ---------------------------------------------------------------------------------------------
 
@@ -88,7 +69,7 @@ int policy_of_thread()
 {
     if (injected != nullptr)
         return injected->policy;
-    const ErrnoKept kept;
+    const KeepErrno kept;
     int policy = MPOL_DEFAULT;
     return syscall(SYS_get_mempolicy, &policy, nullptr, 0, nullptr, 0) == 0 ? policy : MPOL_DEFAULT;
 }
@@ -165,7 +146,7 @@ constexpr size_t distances_bytes = 5120; // of 1024 nodes, up to 255 each
 
 void read_node_file(const char *name, char *bytes, size_t capacity)
 {
-    const ErrnoKept kept;
+    const KeepErrno kept;
     const char *const folder = injected == nullptr ? "/sys/devices/system/node" : injected->folder;
     char path[256];
     Text text(path, sizeof path);
@@ -246,7 +227,7 @@ struct Cpu
 
 FASTALLOC_SLOW Cpu cpu_by_kernel()
 {
-    const ErrnoKept kept;
+    const KeepErrno kept;
     Cpu cpu{};
     if (syscall(SYS_getcpu, &cpu.number, &cpu.node, nullptr) != 0)
         return {};
@@ -270,7 +251,7 @@ bool bind(uintptr_t address, size_t bytes, int policy, const NodeSet &nodes)
 {
     if (injected != nullptr)
         return injected->bind == nullptr || injected->bind(address, bytes, policy, nodes);
-    const ErrnoKept kept;
+    const KeepErrno kept;
     const auto *const mask = policy == MPOL_DEFAULT ? nullptr : nodes.words;
     return syscall(SYS_mbind, address, bytes, policy, mask, mask == nullptr ? 0 : node_limit + 1, 0) == 0;
 }
@@ -297,7 +278,7 @@ bool thread_may_run_on(unsigned cpu)
 {
     if (injected != nullptr)
         return !injected->pinned || injected->node_of_thread() == cpu;
-    const ErrnoKept kept;
+    const KeepErrno kept;
     constexpr unsigned word_bits = 64;
     uint64_t cpus[cpu_limit / word_bits];
     const long bytes = syscall(SYS_sched_getaffinity, 0, sizeof cpus, cpus);
@@ -351,7 +332,7 @@ bool place_pages(uintptr_t address, size_t bytes, Node place)
 
 int node_of_page(uintptr_t address)
 {
-    const ErrnoKept kept;
+    const KeepErrno kept;
     void *page = reinterpret_cast<void *>(address);
     int node = -1;
     if (syscall(SYS_move_pages, 0, 1, &page, nullptr, &node, 0) != 0)
@@ -363,7 +344,7 @@ NodeSet nodes_with_memory()
 {
     if (injected != nullptr)
         return injected->memory;
-    const ErrnoKept kept;
+    const KeepErrno kept;
     NodeSet nodes{};
     if (syscall(SYS_get_mempolicy, nullptr, nodes.words, node_limit, nullptr, MPOL_F_MEMS_ALLOWED) != 0 ||
         nodes.count() == 0)

@@ -15,7 +15,7 @@ constexpr size_t kib = kibibyte;
 inline thread_local unsigned my_node = 3;
 
 // A machine of nodes 0 to count - 1, on which threads run where my_node says.
-inline void run_on(unsigned count)
+inline topology::Injected &run_on(unsigned count)
 {
     static topology::Injected machine;
     machine = {};
@@ -24,6 +24,7 @@ inline void run_on(unsigned count)
     machine.node_of_thread = [] { return my_node; };
     topology::inject_for_tests(&machine);
     load_options_once();
+    return machine;
 }
 
 inline Node place_of(const void *block)

@@ -47,12 +47,7 @@ void a_thread_that_stays_on_another_node_gets_an_arena_there(void **)
 void a_thread_that_may_not_run_at_home_any_more_moves_at_once(void **)
 {
     assert_alone([] {
-        static topology::Injected machine;
-        machine.memory.words[0] = 0b1111;
-        machine.node_of_thread = [] { return my_node; };
-        machine.pinned = true;
-        topology::inject_for_tests(&machine);
-        load_options_once();
+        run_on(4).pinned = true;
         my_node = 0;
         release_block(allocate_block(100 * kib));
         my_node = 2;
@@ -112,11 +107,7 @@ void the_thread_of_an_arena_it_moved_to_detaches_from_it(void **)
 void a_thread_with_a_policy_takes_memory_that_was_asked_from_nowhere(void **)
 {
     assert_alone([] {
-        static topology::Injected machine;
-        machine.memory.words[0] = 0b11;
-        machine.node_of_thread = [] { return my_node; };
-        topology::inject_for_tests(&machine);
-        load_options_once();
+        topology::Injected &machine = run_on(2);
         my_node = 1;
         release_block(allocate_block(kib));
         require(thread_words.self->place == 1);

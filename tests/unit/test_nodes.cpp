@@ -259,12 +259,7 @@ void frees_by_threads_of_other_nodes_are_counted(void **)
 void a_refusal_to_be_asked_is_counted_and_nothing_else(void **)
 {
     assert_alone([] {
-        static topology::Injected machine;
-        machine.memory.words[0] = 0b11;
-        machine.node_of_thread = [] { return my_node; };
-        machine.bind = [](uintptr_t, size_t, int, const NodeSet &) { return false; };
-        topology::inject_for_tests(&machine);
-        load_options_once();
+        run_on(2).bind = [](uintptr_t, size_t, int, const NodeSet &) { return false; };
         my_node = 1;
         release_block(allocate_block(kib));
         release_block(allocate_on(0, 40 * mebibyte).block);
