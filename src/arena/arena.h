@@ -247,7 +247,6 @@ private:
     void recover_locked();
     bool flush_slot(OutboxSlot *slot);
     void hand_to(Arena *owner, void *first, void *last, uint32_t bytes);
-    void count_freed_for_others(const void *first, const void *last);
 
     // arena/idle.cpp
     void reckon_idle(Span *span);

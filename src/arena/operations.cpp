@@ -198,6 +198,16 @@ constinit const ArenaOperations ending_operations{ending_allocate, ending_releas
 
 constinit std::atomic<bool> options_loaded{false};
 
+// What the arena says that the calling thread looks at, within the limits.
+template <typename Ask>
+FASTALLOC_INLINE Allocation ask_arena(size_t size, Ask ask)
+{
+    load_options_once();
+    if (FASTALLOC_UNLIKELY(size > size_max))
+        return {nullptr, false};
+    return within_limits([=] { return ask(thread_words.malloc_arena.load(std::memory_order_relaxed)); });
+}
+
 } // namespace
 
 constinit const ArenaOperations attached_operations{attached_allocate, attached_release, see_nothing,
@@ -209,24 +219,12 @@ constinit thread_local ThreadWords thread_words{&empty_arena, &empty_arena, null
 
 Allocation allocate(size_t size, size_t alignment)
 {
-    load_options_once();
-    if (FASTALLOC_UNLIKELY(size > size_max))
-        return {nullptr, false};
-    return within_limits([=] {
-        Arena *const arena = thread_words.malloc_arena.load(std::memory_order_relaxed);
-        return arena->operations->allocate(arena, size, alignment);
-    });
+    return ask_arena(size, [=](Arena *arena) { return arena->operations->allocate(arena, size, alignment); });
 }
 
 Allocation allocate_on(Node place, size_t size)
 {
-    load_options_once();
-    if (FASTALLOC_UNLIKELY(size > size_max))
-        return {nullptr, false};
-    return within_limits([=] {
-        Arena *const arena = thread_words.malloc_arena.load(std::memory_order_relaxed);
-        return arena->operations->allocate_on(arena, place, size);
-    });
+    return ask_arena(size, [=](Arena *arena) { return arena->operations->allocate_on(arena, place, size); });
 }
 
 void load_options_once()

@@ -24,14 +24,12 @@ unsigned slot_of(const Arena *owner)
     return reinterpret_cast<uintptr_t>(owner) / slice_bytes % outbox_slots;
 }
 
-} // namespace
-
 // On several nodes. The blocks were freed just now, so their links are at hand; whose they are is read from the region,
 // for the owner's lines are its own thread's.
-FASTALLOC_SLOW void Arena::count_freed_for_others(const void *first, const void *last)
+FASTALLOC_SLOW void count_freed_for_others(NodeHeap *freers, const void *first, const void *last)
 {
     NodeHeap &owners = node_heap_of(slice_of(record_of(first)));
-    if (&owners == &heap())
+    if (&owners == freers)
         return;
     // A block that was freed twice, or written to since, leads astray: who sorts the batch in says so.
     constexpr uint64_t most = outbox_bytes / sizeof(void *);
@@ -42,14 +40,16 @@ FASTALLOC_SLOW void Arena::count_freed_for_others(const void *first, const void 
         if (!in_window(reinterpret_cast<uintptr_t>(block)))
             break;
     }
-    heap().count_freed_for(&owners, blocks);
+    freers->count_freed_for(&owners, blocks);
 }
+
+} // namespace
 
 FASTALLOC_INLINE void Arena::hand_to(Arena *owner, void *first, void *last, uint32_t bytes)
 {
     remote_batches_.store(remote_batches_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
     if (FASTALLOC_UNLIKELY(operations == &homed_operations))
-        count_freed_for_others(first, last);
+        count_freed_for_others(&heap(), first, last);
     owner->push_inbox(first, last, bytes);
 }
 

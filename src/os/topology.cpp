@@ -37,11 +37,11 @@ constinit const Injected *injected = nullptr;
 
 struct alignas(uint64_t) Machine
 {
-    bool known;
-    bool homes;
-    bool asks;   // whether the kernel is asked for places
-    bool bound;  // the setting has named nodes that are there
-    Node common; // place of what is no thread's own, and without homes of everything
+    bool known = false;
+    bool homes = false;
+    bool asks = false;      // whether the kernel is asked for places
+    bool bound = false;     // the setting has named nodes that are there
+    Node common = unplaced; // place of what is no thread's own, and without homes of everything
 };
 
 // Relaxed: it is one word, and whoever finds it out finds the same.
@@ -99,16 +99,13 @@ Machine find_out()
 {
     const Numa numa = options().numa;
     if (numa == Numa::off)
-        return {.known = true, .homes = false, .asks = false, .bound = false, .common = unplaced};
+        return {.known = true};
     const NodeSet memory = nodes_with_memory();
     const bool bound = is_bound(memory);
     if (numa == Numa::bind && !bound)
         complain();
     if (memory.count() == 1)
-    {
-        const auto only = static_cast<Node>(memory.next(0));
-        return {.known = true, .homes = false, .asks = false, .bound = false, .common = only};
-    }
+        return {.known = true, .common = static_cast<Node>(memory.next(0))};
     if (bound)
     {
         const NodeSet named = nodes_for_us();
@@ -117,9 +114,9 @@ Machine find_out()
         return {.known = true, .homes = several, .asks = true, .bound = true, .common = common};
     }
     if (numa == Numa::interleave)
-        return {.known = true, .homes = false, .asks = true, .bound = false, .common = unplaced};
+        return {.known = true, .asks = true};
     const bool left = policy_of_thread() != MPOL_DEFAULT;
-    return {.known = true, .homes = !left, .asks = !left, .bound = false, .common = unplaced};
+    return {.known = true, .homes = !left, .asks = !left};
 }
 
 FASTALLOC_SLOW Machine look_at_machine()

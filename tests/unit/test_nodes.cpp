@@ -143,6 +143,26 @@ void whole_chunks_are_asked_from_nowhere_unless_somebody_names_a_node(void **)
     });
 }
 
+// Under a limit the heap of a thread's home may have no chunk more, and another one room in those it has.
+void what_a_threads_own_node_refuses_another_may_have(void **)
+{
+    assert_alone([] {
+        run_on(2);
+        options_load("hard_limit=8M", Environment::trusted);
+        in_thread([] {
+            my_node = 1;
+            (void)allocate_block(kib); // and does not give it back: a chunk is open there
+        });
+        my_node = 0;
+        bool elsewhere = false;
+        void *block = allocate_block(16 * kib);
+        for (; block != nullptr && !elsewhere; block = allocate_block(16 * kib))
+            elsewhere = place_of(block) == 1;
+        require(elsewhere);
+        require_whole_heap();
+    });
+}
+
 void blocks_of_every_size_come_from_the_node_that_is_named(void **)
 {
     assert_alone([] {
@@ -282,6 +302,7 @@ int main()
         cmocka_unit_test(a_common_arena_is_made_once_for_each_node),
         cmocka_unit_test(threads_that_move_between_nodes_leave_a_whole_heap),
         cmocka_unit_test(whole_chunks_are_asked_from_nowhere_unless_somebody_names_a_node),
+        cmocka_unit_test(what_a_threads_own_node_refuses_another_may_have),
         cmocka_unit_test(blocks_of_every_size_come_from_the_node_that_is_named),
         cmocka_unit_test(what_a_block_grows_by_is_asked_from_nowhere_unless_it_was_put_there),
         cmocka_unit_test(a_batch_of_another_nodes_blocks_that_is_a_circle_is_named),
