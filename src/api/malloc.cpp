@@ -64,7 +64,7 @@ FASTALLOC_EXPORT void *calloc(size_t count, size_t size) noexcept
     if (FASTALLOC_LIKELY(bytes <= small_max))
         if (void *const block = allocate_fast(bytes))
             return memset(block, 0, bytes);
-    const Allocation allocation = allocate(bytes, default_alignment);
+    const Allocation allocation = allocate(bytes, default_alignment, Call::calloc);
     if (FASTALLOC_UNLIKELY(allocation.block == nullptr))
         return out_of_memory();
     return allocation.zeroed ? allocation.block : memset(allocation.block, 0, bytes);
@@ -90,7 +90,7 @@ FASTALLOC_EXPORT void *reallocarray(void *block, size_t count, size_t size) noex
 FASTALLOC_EXPORT void *aligned_alloc(size_t alignment, size_t size) noexcept
 {
     if (FASTALLOC_LIKELY(is_power_of_two(alignment)))
-        return allocate_aligned(size, alignment);
+        return allocate_aligned(size, alignment, Call::aligned_alloc);
     errno = EINVAL;
     return nullptr;
 }
@@ -100,7 +100,7 @@ FASTALLOC_EXPORT int posix_memalign(void **block, size_t alignment, size_t size)
     if (!is_power_of_two(alignment) || alignment % sizeof(void *) != 0)
         return EINVAL;
     const int saved_errno = errno;
-    void *const aligned = allocate_aligned(size, alignment);
+    void *const aligned = allocate_aligned(size, alignment, Call::posix_memalign);
     errno = saved_errno;
     if (aligned == nullptr)
         return ENOMEM;
@@ -112,36 +112,36 @@ FASTALLOC_EXPORT void *memalign(size_t alignment, size_t size) noexcept
 {
     const size_t rounded = rounded_alignment(alignment);
     if (rounded != 0)
-        return allocate_aligned(size, rounded);
+        return allocate_aligned(size, rounded, Call::memalign);
     errno = EINVAL;
     return nullptr;
 }
 
 FASTALLOC_EXPORT void *valloc(size_t size) noexcept
 {
-    return allocate_aligned(size, pages::page_bytes());
+    return allocate_aligned(size, pages::page_bytes(), Call::valloc);
 }
 
 FASTALLOC_EXPORT void *pvalloc(size_t size) noexcept
 {
     const size_t page = pages::page_bytes();
     const size_t rounded = round_up(size, page);
-    return rounded < size ? out_of_memory() : allocate_aligned(rounded, page);
+    return rounded < size ? out_of_memory() : allocate_aligned(rounded, page, Call::pvalloc);
 }
 
 FASTALLOC_EXPORT size_t malloc_usable_size(void *block) noexcept
 {
-    return block == nullptr ? 0 : usable_size("malloc_usable_size", block);
+    return block == nullptr ? 0 : usable_size(Call::malloc_usable_size, block);
 }
 
 FASTALLOC_EXPORT void free_sized(void *block, size_t size) noexcept
 {
-    release_sized("free_sized", block, size);
+    release_sized(Call::free_sized, block, size);
 }
 
 FASTALLOC_EXPORT void free_aligned_sized(void *block, size_t alignment, size_t size) noexcept
 {
-    release_aligned_sized("free_aligned_sized", block, size, alignment);
+    release_aligned_sized(Call::free_aligned_sized, block, size, alignment);
 }
 
 FASTALLOC_TWIN(malloc);

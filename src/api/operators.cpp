@@ -75,11 +75,11 @@ void throw_bad_alloc()
 #endif
 
 // Until there is memory: new_handler's turn, bad_alloc where there is none (C++17, 16.4.6.4 and 17.6.2.1).
-FASTALLOC_SLOW void *new_slow(size_t size, size_t alignment)
+FASTALLOC_SLOW void *new_slow(size_t size, size_t alignment, Call call)
 {
     for (;;)
     {
-        if (void *const block = allocate_aligned(size, alignment))
+        if (void *const block = allocate_aligned(size, alignment, call))
             return block;
         const std::new_handler handler = new_handler();
         if (handler == nullptr)
@@ -90,57 +90,67 @@ FASTALLOC_SLOW void *new_slow(size_t size, size_t alignment)
     Message().text("operator new(").decimal(size).text("): out of memory, and no libstdc++ to throw bad_alloc").fatal();
 }
 
+// Functions of their own, so that the operators' slow twins are tail calls.
+template <Call call>
 FASTALLOC_SLOW void *new_slow_default(size_t size)
 {
-    return new_slow(size, default_alignment);
+    return new_slow(size, default_alignment, call);
 }
 
+template <Call call>
 FASTALLOC_INLINE void *new_any(size_t size)
 {
     if (FASTALLOC_UNLIKELY(size > small_max))
-        return new_slow_default(size);
+        return new_slow_default<call>(size);
     void *const block = allocate_fast(size);
     if (FASTALLOC_UNLIKELY(block == nullptr))
-        return new_slow_default(size);
+        return new_slow_default<call>(size);
     return block;
 }
 
-FASTALLOC_INLINE void *new_aligned(size_t size, std::align_val_t alignment)
+FASTALLOC_INLINE void *new_aligned(size_t size, std::align_val_t alignment, Call call)
 {
-    return new_slow(size, static_cast<size_t>(alignment));
+    return new_slow(size, static_cast<size_t>(alignment), call);
 }
 
+template <Call call>
+FASTALLOC_SLOW void delete_slow(void *block)
+{
+    release(block, call);
+}
+
+template <Call call>
 FASTALLOC_INLINE void delete_any(void *block)
 {
     if (FASTALLOC_UNLIKELY(!release_fast(block)))
-        release_slow(block);
+        delete_slow<call>(block);
 }
 
-FASTALLOC_INLINE void delete_aligned_sized(void *block, size_t size, std::align_val_t alignment)
+FASTALLOC_INLINE void delete_aligned_sized(void *block, size_t size, std::align_val_t alignment, Call call)
 {
-    release_aligned_sized("operator delete", block, size, static_cast<size_t>(alignment));
+    release_aligned_sized(call, block, size, static_cast<size_t>(alignment));
 }
 
 } // namespace
 
 void *operator new(size_t size)
 {
-    return new_any(size);
+    return new_any<Call::new_single>(size);
 }
 
 void *operator new[](size_t size)
 {
-    return new_any(size);
+    return new_any<Call::new_array>(size);
 }
 
 void *operator new(size_t size, std::align_val_t alignment)
 {
-    return new_aligned(size, alignment);
+    return new_aligned(size, alignment, Call::new_single);
 }
 
 void *operator new[](size_t size, std::align_val_t alignment)
 {
-    return new_aligned(size, alignment);
+    return new_aligned(size, alignment, Call::new_array);
 }
 
 #ifndef FASTALLOC_STATIC
@@ -148,28 +158,30 @@ void *operator new[](size_t size, std::align_val_t alignment)
 namespace
 {
 
+template <Call call>
 FASTALLOC_SLOW void *new_nothrow_slow(size_t size)
 {
-    if (void *const block = allocate_aligned(size, default_alignment))
+    if (void *const block = allocate_aligned(size, default_alignment, call))
         return block;
     using Nothrow = void *(*)(size_t, const std::nothrow_t &);
     const auto theirs = in_libstdcxx<Nothrow>("_ZnwmRKSt9nothrow_t");
     return theirs == nullptr ? nullptr : theirs(size, std::nothrow_t{});
 }
 
+template <Call call>
 FASTALLOC_INLINE void *new_nothrow(size_t size)
 {
     if (FASTALLOC_UNLIKELY(size > small_max))
-        return new_nothrow_slow(size);
+        return new_nothrow_slow<call>(size);
     void *const block = allocate_fast(size);
     if (FASTALLOC_UNLIKELY(block == nullptr))
-        return new_nothrow_slow(size);
+        return new_nothrow_slow<call>(size);
     return block;
 }
 
-FASTALLOC_SLOW void *new_nothrow_aligned(size_t size, std::align_val_t alignment)
+FASTALLOC_SLOW void *new_nothrow_aligned(size_t size, std::align_val_t alignment, Call call)
 {
-    if (void *const block = allocate_aligned(size, static_cast<size_t>(alignment)))
+    if (void *const block = allocate_aligned(size, static_cast<size_t>(alignment), call))
         return block;
     using Nothrow = void *(*)(size_t, std::align_val_t, const std::nothrow_t &);
     const auto theirs = in_libstdcxx<Nothrow>("_ZnwmSt11align_val_tRKSt9nothrow_t");
@@ -180,82 +192,82 @@ FASTALLOC_SLOW void *new_nothrow_aligned(size_t size, std::align_val_t alignment
 
 void *operator new(size_t size, const std::nothrow_t &) noexcept
 {
-    return new_nothrow(size);
+    return new_nothrow<Call::new_single>(size);
 }
 
 void *operator new[](size_t size, const std::nothrow_t &) noexcept
 {
-    return new_nothrow(size);
+    return new_nothrow<Call::new_array>(size);
 }
 
 void *operator new(size_t size, std::align_val_t alignment, const std::nothrow_t &) noexcept
 {
-    return new_nothrow_aligned(size, alignment);
+    return new_nothrow_aligned(size, alignment, Call::new_single);
 }
 
 void *operator new[](size_t size, std::align_val_t alignment, const std::nothrow_t &) noexcept
 {
-    return new_nothrow_aligned(size, alignment);
+    return new_nothrow_aligned(size, alignment, Call::new_array);
 }
 
 #endif
 
 void operator delete(void *block) noexcept
 {
-    delete_any(block);
+    delete_any<Call::delete_single>(block);
 }
 
 void operator delete[](void *block) noexcept
 {
-    delete_any(block);
+    delete_any<Call::delete_array>(block);
 }
 
 void operator delete(void *block, const std::nothrow_t &) noexcept
 {
-    delete_any(block);
+    delete_any<Call::delete_single>(block);
 }
 
 void operator delete[](void *block, const std::nothrow_t &) noexcept
 {
-    delete_any(block);
+    delete_any<Call::delete_array>(block);
 }
 
 void operator delete(void *block, size_t size) noexcept
 {
-    release_sized("operator delete", block, size);
+    release_sized(Call::delete_single, block, size);
 }
 
 void operator delete[](void *block, size_t size) noexcept
 {
-    release_sized("operator delete", block, size);
+    release_sized(Call::delete_array, block, size);
 }
 
 void operator delete(void *block, std::align_val_t) noexcept
 {
-    delete_any(block);
+    delete_any<Call::delete_single>(block);
 }
 
 void operator delete[](void *block, std::align_val_t) noexcept
 {
-    delete_any(block);
+    delete_any<Call::delete_array>(block);
 }
 
 void operator delete(void *block, std::align_val_t, const std::nothrow_t &) noexcept
 {
-    delete_any(block);
+    delete_any<Call::delete_single>(block);
 }
 
 void operator delete[](void *block, std::align_val_t, const std::nothrow_t &) noexcept
 {
-    delete_any(block);
+    delete_any<Call::delete_array>(block);
 }
 
 void operator delete(void *block, size_t size, std::align_val_t alignment) noexcept
 {
-    delete_aligned_sized(block, size, alignment);
+    delete_aligned_sized(block, size, alignment, Call::delete_single);
 }
 
 void operator delete[](void *block, size_t size, std::align_val_t alignment) noexcept
 {
-    delete_aligned_sized(block, size, alignment);
+    delete_aligned_sized(block, size, alignment, Call::delete_array);
 }

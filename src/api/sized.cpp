@@ -7,18 +7,18 @@
 namespace fastalloc
 {
 
-void release_sized_slow(const char *call, void *block, size_t size, size_t alignment)
+void release_sized_slow(Call call, void *block, size_t size, size_t alignment)
 {
     if (block == nullptr)
         return;
     const BlockShape shape = shape_of_block(call, block);
-    if (shape.usable == 0)
+    if (shape.foreign)
         return foreign_release(call, block);
     const bool aligned = is_power_of_two(alignment) && (reinterpret_cast<uintptr_t>(block) & (alignment - 1)) == 0;
     if (!aligned || !accepted(shape, size, alignment))
-        fatal_wrong_size(call, block, size, shape.usable);
+        fatal_wrong_size(name_of(call), block, size, shape.usable);
     if (!release_fast(block))
-        release_slow(block);
+        release(block, call);
 }
 
 } // namespace fastalloc

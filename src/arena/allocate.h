@@ -15,31 +15,27 @@ constexpr size_t default_alignment = 8; // what malloc asks for: blocks of more 
 constexpr size_t size_max = PTRDIFF_MAX;
 
 // Requires: alignment is a power of two, at least default_alignment.
-Allocation allocate(size_t size, size_t alignment);
+Allocation allocate(size_t size, size_t alignment, Call call);
 
 // As malloc, from memory of a place.
 Allocation allocate_on(Node place, size_t size);
 
 // allocate() for the usual case that a bin has it. Requires: alignment is a power of two. Null and errno ENOMEM: out of
 // memory.
-void *allocate_aligned(size_t size, size_t alignment);
+void *allocate_aligned(size_t size, size_t alignment, Call call);
+
+// free for a block that is not on the fast path; null is ignored.
+void release(void *block, Call call);
 
 // The settings count from the process's first call on, be it malloc's or the constructor's; both come before a second
 // thread.
 void load_options_once();
 
-// What is known of a live block.
-struct BlockShape
-{
-    size_t usable;
-    SizeClass size_class; // no_class: large or outside
-};
-
-// The shape of a live block, ending the process if `block` is none; foreign blocks that go to libc have usable 0.
-BlockShape shape_of_block(const char *call, const void *block);
+// The shape of a live block, ending the process if `block` is none. Foreign blocks that go to libc are said to be.
+BlockShape shape_of_block(Call call, const void *block);
 
 // Its usable size; foreign blocks that go to libc are asked about there.
-size_t usable_size(const char *call, void *block);
+size_t usable_size(Call call, void *block);
 
 // Whether a block of this shape may have been asked for with this size and alignment. realloc keeps a block in place if
 // and only if this holds, so sized free accepts what realloc left:
@@ -49,5 +45,11 @@ bool accepted(const BlockShape &shape, size_t size, size_t alignment);
 // realloc for a block that is not null and a size that is not 0. Null and ENOMEM if there is no memory: the block is
 // untouched.
 void *reallocate(void *block, size_t size);
+
+// ---- what operations tables are made of ----------------------------------------------------------------------------
+
+// The same for a block in the window, in the registry of outside blocks, or libc's, whoever looks on.
+BlockShape plain_shape(Arena *, Call call, const void *block);
+void *plain_reallocate(Arena *, void *block, size_t size);
 
 } // namespace fastalloc

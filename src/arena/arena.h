@@ -19,6 +19,7 @@
 #include "arena/bin.h"
 #include "arena/ebb.h"
 #include "arena/homing.h"
+#include "arena/operations.h"
 #include "heap/node_heap.h"
 #include "heap/window.h"
 
@@ -26,31 +27,6 @@
 
 namespace fastalloc
 {
-
-class Arena;
-
-struct Allocation
-{
-    void *block; // null: out of memory
-    bool zeroed; // known to be zero already
-
-    explicit operator bool() const
-    {
-        return block != nullptr;
-    }
-};
-
-// What an arena does when the fast path falls out of it. The functions take the arena the words named.
-struct ArenaOperations
-{
-    Allocation (*allocate)(Arena *arena, size_t size, size_t alignment);
-    void (*release)(Arena *arena, void *block);
-    // Before anything is done with a block that stays or moves: ends the process, naming `call`, if it is known to be
-    // none.
-    void (*inspect)(const char *call, const void *block);
-    // As allocate, from memory of `place`, whatever the thread's own.
-    Allocation (*allocate_on)(Arena *arena, Node place, size_t size);
-};
 
 // A thread's own: initial-exec TLS. The first two are written under the registry's lock only, by their thread or by an
 // installer, and read by their thread without one (relaxed). tests/models/words.h checks this protocol.
@@ -348,8 +324,6 @@ private:
 
 extern Arena empty_arena;  // where every thread's words start; also: somebody wants this thread to flush
 extern Arena ending_arena; // where they end
-// Defined in watch/: what all threads look at instead of their own with check=on.
-extern Arena watched_arena;
 
 extern const ArenaOperations attached_operations;
 extern const ArenaOperations homed_operations; // the same where threads have homes

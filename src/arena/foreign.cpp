@@ -26,10 +26,10 @@ bool goes_to_libc()
 
 } // namespace
 
-void foreign_release(const char *call, void *block)
+void foreign_release(Call call, void *block)
 {
     if (!goes_to_libc() || __libc_free == nullptr)
-        fatal_foreign(call, block);
+        fatal_foreign(name_of(call), block);
     __libc_free(block);
 }
 

@@ -7,6 +7,8 @@
 // process. `program_malloc_is_ours` is asked for once, by the library's constructor, and only read afterwards.
 #pragma once
 
+#include "arena/call.h"
+
 #include <cstddef>
 
 namespace fastalloc
@@ -15,7 +17,7 @@ namespace fastalloc
 extern bool program_malloc_is_ours;
 
 // Each ends the process, naming `call`, unless foreign pointers go to libc.
-void foreign_release(const char *call, void *block);
+void foreign_release(Call call, void *block);
 void *foreign_reallocate(void *block, size_t size);
 size_t foreign_usable(void *block);
 

@@ -47,12 +47,12 @@ void release_big(Span *record, void *block)
         give_back_excess(heap, nullptr);
     }
     else if (!outside.release(block))
-        foreign_release("free", block);
+        foreign_release(Call::free, block);
 }
 
 // ---- attached: the usual -----------------------------------------------------------------------------------
 
-Allocation attached_allocate(Arena *arena, size_t size, size_t alignment)
+Allocation attached_allocate(Arena *arena, size_t size, size_t alignment, Call)
 {
     const SizeClass size_class = class_of(size, alignment);
     if (size_class == no_class)
@@ -60,7 +60,7 @@ Allocation attached_allocate(Arena *arena, size_t size, size_t alignment)
     return is_small(size_class) ? arena->allocate_small(size_class) : arena->allocate_medium(size_class);
 }
 
-void attached_release(Arena *arena, void *block)
+void attached_release(Arena *arena, void *block, Call)
 {
     Span *const record = record_of(block);
     Arena *const owner = record != nullptr ? record->owner.load() : nullptr;
@@ -93,7 +93,7 @@ Allocation allocate_from(Node place, size_t size, size_t alignment)
 Allocation attached_allocate_on(Arena *arena, Node place, size_t size)
 {
     if (arena->place == place && class_of(size, default_alignment) != no_class)
-        return attached_allocate(arena, size, default_alignment);
+        return attached_allocate(arena, size, default_alignment, Call::malloc_on);
     return allocate_from(place, size, default_alignment);
 }
 
@@ -110,10 +110,10 @@ FASTALLOC_SLOW Allocation allocate_elsewhere(Node refused, size_t size, size_t a
     return allocation;
 }
 
-Allocation homed_allocate(Arena *arena, size_t size, size_t alignment)
+Allocation homed_allocate(Arena *arena, size_t size, size_t alignment, Call call)
 {
     Arena *const own = FASTALLOC_LIKELY(arena->homing.is_quiet()) ? arena : registry.follow(arena);
-    const Allocation allocation = attached_allocate(own, size, alignment);
+    const Allocation allocation = attached_allocate(own, size, alignment, call);
     if (FASTALLOC_UNLIKELY(allocation.block == nullptr) && own->place != unplaced) // else a policy would be broken
         return allocate_elsewhere(place_of_big(own->place, size), size, alignment);
     // Large blocks of a thread's own are new memory as spans are.
@@ -124,7 +124,7 @@ Allocation homed_allocate(Arena *arena, size_t size, size_t alignment)
 
 // ---- ending: no arena any more; also the way of a thread that cannot get one ---------------------------------
 
-Allocation ending_allocate(Arena *, size_t size, size_t alignment)
+Allocation ending_allocate(Arena *, size_t size, size_t alignment, Call)
 {
     return allocate_from(place_of_big(topology::place_of_thread(), size), size, alignment);
 }
@@ -134,7 +134,7 @@ Allocation ending_allocate_on(Arena *, Node place, size_t size)
     return allocate_from(place, size, default_alignment);
 }
 
-void ending_release(Arena *, void *block)
+void ending_release(Arena *, void *block, Call)
 {
     Span *const record = record_of(block);
     Arena *const owner = record != nullptr ? record->owner.load() : nullptr;
@@ -157,22 +157,33 @@ Arena *come_home()
     return self;
 }
 
-Allocation empty_allocate(Arena *empty, size_t size, size_t alignment)
+Allocation empty_allocate(Arena *empty, size_t size, size_t alignment, Call call)
 {
     Arena *const home = come_home();
     const bool never = thread_words.malloc_arena.load(std::memory_order_relaxed) != empty;
     if (home == nullptr && !never && class_of(size, alignment) != no_class)
         return {nullptr, false}; // no memory for an arena, which bigger blocks do not need
     Arena *const seen = view_of(home != nullptr ? home : &ending_arena);
-    return seen->operations->allocate(seen, size, alignment);
+    return seen->operations->allocate(seen, size, alignment, call);
 }
 
-void empty_release(Arena *, void *block)
+// Before the first block there is none to free: a pointer from elsewhere needs no arena.
+Arena *view_of_who_has_blocks()
 {
-    // Before the first block there is none to free: a pointer from elsewhere needs no arena.
     Arena *const home = window.regions() == 0 ? nullptr : come_home();
-    Arena *const seen = view_of(home != nullptr ? home : &ending_arena);
-    seen->operations->release(seen, block);
+    return view_of(home != nullptr ? home : &ending_arena);
+}
+
+void empty_release(Arena *, void *block, Call call)
+{
+    Arena *const seen = view_of_who_has_blocks();
+    seen->operations->release(seen, block, call);
+}
+
+void *empty_reallocate(Arena *, void *block, size_t size)
+{
+    Arena *const seen = view_of_who_has_blocks();
+    return seen->operations->reallocate(seen, block, size);
 }
 
 Allocation empty_allocate_on(Arena *, Node place, size_t size)
@@ -182,19 +193,26 @@ Allocation empty_allocate_on(Arena *, Node place, size_t size)
     return seen->operations->allocate_on(seen, place, size);
 }
 
-void empty_inspect(const char *call, const void *block)
+BlockShape empty_shape(Arena *, Call call, const void *block)
 {
-    view_of(&ending_arena)->operations->inspect(call, block);
+    Arena *const seen = view_of(&ending_arena);
+    return seen->operations->shape(seen, call, block);
 }
 
-// ---- what arenas have in common --------------------------------------------------------------------------------
-
-void see_nothing(const char *, const void *)
-{
-}
-
-constinit const ArenaOperations empty_operations{empty_allocate, empty_release, empty_inspect, empty_allocate_on};
-constinit const ArenaOperations ending_operations{ending_allocate, ending_release, see_nothing, ending_allocate_on};
+constinit const ArenaOperations empty_operations{
+    .allocate = empty_allocate,
+    .allocate_on = empty_allocate_on,
+    .release = empty_release,
+    .reallocate = empty_reallocate,
+    .shape = empty_shape,
+};
+constinit const ArenaOperations ending_operations{
+    .allocate = ending_allocate,
+    .allocate_on = ending_allocate_on,
+    .release = ending_release,
+    .reallocate = plain_reallocate,
+    .shape = plain_shape,
+};
 
 constinit std::atomic<bool> options_loaded{false};
 
@@ -210,16 +228,27 @@ FASTALLOC_INLINE Allocation ask_arena(size_t size, Ask ask)
 
 } // namespace
 
-constinit const ArenaOperations attached_operations{attached_allocate, attached_release, see_nothing,
-                                                    attached_allocate_on};
-constinit const ArenaOperations homed_operations{homed_allocate, attached_release, see_nothing, attached_allocate_on};
+constinit const ArenaOperations attached_operations{
+    .allocate = attached_allocate,
+    .allocate_on = attached_allocate_on,
+    .release = attached_release,
+    .reallocate = plain_reallocate,
+    .shape = plain_shape,
+};
+constinit const ArenaOperations homed_operations{
+    .allocate = homed_allocate,
+    .allocate_on = attached_allocate_on,
+    .release = attached_release,
+    .reallocate = plain_reallocate,
+    .shape = plain_shape,
+};
 constinit Arena empty_arena{&empty_operations};
 constinit Arena ending_arena{&ending_operations};
 constinit thread_local ThreadWords thread_words{&empty_arena, &empty_arena, nullptr};
 
-Allocation allocate(size_t size, size_t alignment)
+Allocation allocate(size_t size, size_t alignment, Call call)
 {
-    return ask_arena(size, [=](Arena *arena) { return arena->operations->allocate(arena, size, alignment); });
+    return ask_arena(size, [=](Arena *arena) { return arena->operations->allocate(arena, size, alignment, call); });
 }
 
 Allocation allocate_on(Node place, size_t size)
@@ -235,7 +264,7 @@ void load_options_once()
     options_load_from_environment();
 }
 
-void *allocate_aligned(size_t size, size_t alignment)
+void *allocate_aligned(size_t size, size_t alignment, Call call)
 {
     const SizeClass size_class = class_of(size, alignment);
     if (size_class < small_class_count)
@@ -245,7 +274,7 @@ void *allocate_aligned(size_t size, size_t alignment)
         if (bin.head != nullptr)
             return bin.pop(arena->link_secret);
     }
-    void *const block = allocate(size, alignment).block;
+    void *const block = allocate(size, alignment, call).block;
     if (FASTALLOC_UNLIKELY(block == nullptr))
         errno = ENOMEM;
     return block;
@@ -253,18 +282,23 @@ void *allocate_aligned(size_t size, size_t alignment)
 
 void *allocate_slow(size_t size)
 {
-    void *const block = allocate(size, default_alignment).block;
+    void *const block = allocate(size, default_alignment, Call::malloc).block;
     if (FASTALLOC_UNLIKELY(block == nullptr))
         errno = ENOMEM;
     return block;
 }
 
-void release_slow(void *block)
+void release(void *block, Call call)
 {
     if (block == nullptr)
         return;
     Arena *const arena = thread_words.free_arena.load(std::memory_order_relaxed);
-    arena->operations->release(arena, block);
+    arena->operations->release(arena, block, call);
+}
+
+void release_slow(void *block)
+{
+    release(block, Call::free);
 }
 
 } // namespace fastalloc

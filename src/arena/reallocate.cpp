@@ -27,14 +27,15 @@ size_t with_room_to_grow(size_t size)
 // A new block with the old contents.
 void *move_block(void *block, size_t usable, size_t size)
 {
-    void *const moved = allocate(size > usable ? with_room_to_grow(size) : size, default_alignment).block;
+    void *const moved =
+        allocate(size > usable ? with_room_to_grow(size) : size, default_alignment, Call::realloc).block;
     if (moved == nullptr)
     {
         errno = ENOMEM;
         return nullptr;
     }
     memcpy(moved, block, usable < size ? usable : size);
-    release_slow(block);
+    release(block, Call::realloc);
     return moved;
 }
 
@@ -51,7 +52,7 @@ void *reallocate_large(Span *head, void *block, size_t size)
         void *const carried = outside.carry_out(reinterpret_cast<uintptr_t>(block), usable, size, large_place(head));
         if (carried != nullptr)
         {
-            release_slow(block);
+            release(block, Call::realloc);
             return carried;
         }
     }
@@ -70,34 +71,44 @@ void *reallocate_outside(void *block, size_t usable, size_t size)
     return move_block(block, usable, size);
 }
 
+BlockShape shape_in_span(Call call, Span *record, const void *block)
+{
+    const size_t bytes = class_bytes(record->size_class);
+    if (!block_begins(record, block))
+        fatal_inside(name_of(call), block, bytes);
+    return {bytes, record->size_class, false};
+}
+
 } // namespace
 
-BlockShape shape_of_block(const char *call, const void *block)
+BlockShape shape_of_block(Call call, const void *block)
 {
     Span *const record = record_of(block);
-    Arena *const owner = record != nullptr ? record->owner.load() : nullptr;
-    const Arena *const arena = thread_words.free_arena.load(std::memory_order_relaxed);
-    if (owner != arena)
-        arena->operations->inspect(call, block);
-    if (owner != nullptr)
-    {
-        if (!block_begins(record, block))
-            fatal_inside(call, block, class_bytes(record->size_class));
-        return {class_bytes(record->size_class), record->size_class};
-    }
+    Arena *const arena = thread_words.free_arena.load(std::memory_order_relaxed);
+    if (record == nullptr || record->owner.load() != arena)
+        return arena->operations->shape(arena, call, block);
+    return shape_in_span(call, record, block);
+}
+
+BlockShape plain_shape(Arena *, Call call, const void *block)
+{
+    Span *const record = record_of(block);
+    if (record != nullptr && record->owner.load() != nullptr)
+        return shape_in_span(call, record, block);
     if (record != nullptr && record->kind.load(std::memory_order_relaxed) == SpanKind::large)
     {
         if (reinterpret_cast<uintptr_t>(block) != address_of(record))
-            fatal_inside(call, block, large_usable(record));
-        return {large_usable(record), no_class};
+            fatal_inside(name_of(call), block, large_usable(record));
+        return {large_usable(record), no_class, false};
     }
-    return {outside.usable(block), no_class};
+    const size_t usable = outside.usable(block);
+    return {usable, no_class, usable == 0};
 }
 
-size_t usable_size(const char *call, void *block)
+size_t usable_size(Call call, void *block)
 {
-    const size_t usable = shape_of_block(call, block).usable;
-    return usable != 0 ? usable : foreign_usable(block);
+    const BlockShape shape = shape_of_block(call, block);
+    return shape.foreign ? foreign_usable(block) : shape.usable;
 }
 
 bool accepted(const BlockShape &shape, size_t size, size_t alignment)
@@ -112,10 +123,10 @@ bool accepted(const BlockShape &shape, size_t size, size_t alignment)
     return class_of(size, alignment) == no_class && (size == 0 ? 1 : size) + slice_bytes > shape.usable;
 }
 
-void *reallocate(void *block, size_t size)
+void *plain_reallocate(Arena *, void *block, size_t size)
 {
-    const BlockShape shape = shape_of_block("realloc", block);
-    if (FASTALLOC_UNLIKELY(shape.usable == 0))
+    const BlockShape shape = shape_of_block(Call::realloc, block);
+    if (FASTALLOC_UNLIKELY(shape.foreign))
         return foreign_reallocate(block, size);
     if (accepted(shape, size, default_alignment))
         return block;
@@ -130,6 +141,12 @@ void *reallocate(void *block, size_t size)
     if (record != nullptr && record->kind.load(std::memory_order_relaxed) == SpanKind::large)
         return reallocate_large(record, block, size);
     return reallocate_outside(block, shape.usable, size);
+}
+
+void *reallocate(void *block, size_t size)
+{
+    Arena *const arena = thread_words.free_arena.load(std::memory_order_relaxed);
+    return arena->operations->reallocate(arena, block, size);
 }
 
 } // namespace fastalloc

@@ -19,7 +19,8 @@ constinit Registry registry;
 
 Arena *view_of(Arena *own)
 {
-    return options().check == Check::on ? &watched_arena : own;
+    Arena *const first = first_view();
+    return first != nullptr ? first : own;
 }
 
 namespace

@@ -16,8 +16,12 @@
 namespace fastalloc
 {
 
-// What a thread looks at that would look at `own`: all watched ones at the same.
+// What a thread looks at that would look at `own`: all that are watched look at the same arena without bins, whose
+// operations ask the one beneath it in the end. A thread that is not attached to any has ending_arena for `own`.
 Arena *view_of(Arena *own);
+
+// Defined in watch/: what all threads look at from the first call of the process on, null for their own.
+Arena *first_view();
 
 class Registry
 {

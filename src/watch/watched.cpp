@@ -8,6 +8,7 @@
 #include "arena/misuse.h"
 #include "arena/registry.h"
 #include "heap/large.h"
+#include "os/options.h"
 #include "watch/live_blocks.h"
 
 namespace fastalloc
@@ -30,21 +31,21 @@ bool was_handed_out(const Span *span, const void *block)
 
 // The size of a block that is not live but was; ends the process if `block` never was one. Its span may change
 // meanwhile: then the words may be wrong, but not the verdict.
-size_t size_of_freed(const char *call, const void *block)
+size_t size_of_freed(Call call, const void *block)
 {
     Span *const record = record_of(block);
     if (record->owner.load() == nullptr)
     {
         const bool large = record->kind.load(std::memory_order_relaxed) == SpanKind::large;
         if (large && reinterpret_cast<uintptr_t>(block) != address_of(record))
-            fatal_inside(call, block, large_usable(record));
-        fatal_foreign(call, block);
+            fatal_inside(name_of(call), block, large_usable(record));
+        fatal_foreign(name_of(call), block);
     }
     const size_t bytes = class_bytes(record->size_class);
     if (!block_begins(record, block))
-        fatal_inside(call, block, bytes);
+        fatal_inside(name_of(call), block, bytes);
     if (!was_handed_out(head_of(record), block))
-        fatal_foreign(call, block);
+        fatal_foreign(name_of(call), block);
     return bytes;
 }
 
@@ -85,14 +86,14 @@ Allocation look_at(Arena *arena, const Allocation &allocation, SizeClass size_cl
     case LiveBlocks::Added::no_memory:
         break;
     }
-    arena->operations->release(arena, allocation.block);
+    arena->operations->release(arena, allocation.block, Call::free);
     return {nullptr, false};
 }
 
-Allocation watched_allocate(Arena *, size_t size, size_t alignment)
+Allocation watched_allocate(Arena *, size_t size, size_t alignment, Call call)
 {
     Arena *const arena = arena_behind();
-    const Allocation allocation = arena->operations->allocate(arena, size, alignment);
+    const Allocation allocation = arena->operations->allocate(arena, size, alignment, call);
     return look_at(arena_behind(), allocation, class_of(size, alignment));
 }
 
@@ -102,25 +103,36 @@ Allocation watched_allocate_on(Arena *, Node place, size_t size)
     return look_at(arena, arena->operations->allocate_on(arena, place, size), class_of(size, default_alignment));
 }
 
-void watched_release(Arena *, void *block)
+void watched_release(Arena *, void *block, Call call)
 {
     if (in_window(reinterpret_cast<uintptr_t>(block)) && !live_blocks.remove(block))
-        fatal_double_free(block, size_of_freed("free", block));
+        fatal_double_free(block, size_of_freed(Call::free, block));
     Arena *const arena = arena_behind();
-    arena->operations->release(arena, block);
+    arena->operations->release(arena, block, call);
 }
 
-void watched_inspect(const char *call, const void *block)
+BlockShape watched_shape(Arena *arena, Call call, const void *block)
 {
     if (in_window(reinterpret_cast<uintptr_t>(block)) && !live_blocks.contains(block))
-        fatal_freed(call, block, size_of_freed(call, block));
+        fatal_freed(name_of(call), block, size_of_freed(call, block));
+    return plain_shape(arena, call, block);
 }
 
-constinit const ArenaOperations watched_operations{watched_allocate, watched_release, watched_inspect,
-                                                   watched_allocate_on};
+constinit const ArenaOperations watched_operations{
+    .allocate = watched_allocate,
+    .allocate_on = watched_allocate_on,
+    .release = watched_release,
+    .reallocate = plain_reallocate,
+    .shape = watched_shape,
+};
+
+constinit Arena watched_arena{&watched_operations};
 
 } // namespace
 
-constinit Arena watched_arena{&watched_operations};
+Arena *first_view()
+{
+    return options().check == Check::on ? &watched_arena : nullptr;
+}
 
 } // namespace fastalloc

@@ -241,7 +241,7 @@ void assert_watched(Body body)
 
 inline bool is_watched()
 {
-    return thread_words.malloc_arena == &watched_arena && thread_words.free_arena == &watched_arena;
+    return thread_words.malloc_arena == first_view() && thread_words.free_arena == first_view();
 }
 
 template <typename Body>

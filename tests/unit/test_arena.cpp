@@ -65,7 +65,7 @@ void blocks_of_all_sizes_are_apart_aligned_and_large_enough(void **)
             const Block &block = blocks.back();
             require(block.memory != nullptr);
             require(is_multiple(reinterpret_cast<uintptr_t>(block.memory), size <= 8 ? 8 : 16));
-            require(usable_size("malloc_usable_size", block.memory) >= size);
+            require(usable_size(Call::malloc_usable_size, block.memory) >= size);
             stamp(block.memory, size, round);
         }
         for (unsigned round = 0; round < blocks.size(); round++)
@@ -87,7 +87,7 @@ void every_alignment_is_kept_and_freed_like_any_block(void **)
         for (size_t alignment = 8; alignment <= 4 * mebibyte; alignment *= 2)
             for (const size_t size : {size_t{1}, size_t{100}, 5 * kib, 100 * kib, mebibyte})
             {
-                void *const block = allocate_aligned(size, alignment);
+                void *const block = allocate_aligned(size, alignment, Call::aligned_alloc);
                 require(block != nullptr && is_multiple(reinterpret_cast<uintptr_t>(block), alignment));
                 stamp(block, size, alignment);
                 blocks.push_back(block);
@@ -107,7 +107,7 @@ void a_size_beyond_the_address_space_is_refused(void **)
         {
             errno = 0;
             require(allocate_slow(size) == nullptr && errno == ENOMEM);
-            require(allocate_aligned(size, 64) == nullptr);
+            require(allocate_aligned(size, 64, Call::aligned_alloc) == nullptr);
         }
         errno = ERANGE;
         require(allocate_block(100) != nullptr && allocate_block(mebibyte) != nullptr && errno == ERANGE);

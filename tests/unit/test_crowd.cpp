@@ -107,7 +107,8 @@ private:
         {
             const size_t size = random_size(random_);
             const size_t alignment = dice < 3 ? size_t{16} << random_.below(10) : size_t{16};
-            void *const memory = dice < 3 ? allocate_aligned(size, alignment) : allocate_block(size);
+            void *const memory =
+                dice < 3 ? allocate_aligned(size, alignment, Call::aligned_alloc) : allocate_block(size);
             require(is_multiple(reinterpret_cast<uintptr_t>(memory), alignment));
             held_.push_back(sign(memory, size));
         }

@@ -255,7 +255,7 @@ void locked_memory_stays(void **)
             require_whole_heap();
             for (unsigned number = 0; number < 400; number++)
             {
-                const Allocation again = allocate(size, default_alignment);
+                const Allocation again = allocate(size, default_alignment, Call::malloc);
                 require(!again.zeroed || is_stamped(again.block, size, 0));
                 memset(again.block, 1, size);
             }

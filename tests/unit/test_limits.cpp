@@ -142,13 +142,13 @@ void a_refused_block_leaves_nothing_behind(void **)
         void *const large = allocate_block(12 * mib);
         const uint64_t held = limits.held();
         for (const size_t size : {34 * mib, 30 * mib, 100 * mib})
-            require(allocate(size, default_alignment).block == nullptr && limits.held() == held);
+            require(allocate(size, default_alignment, Call::malloc).block == nullptr && limits.held() == held);
         require(reallocate(large, 40 * mib) == nullptr && errno == ENOMEM && limits.held() == held);
         require(reallocate(large, 31 * mib) == nullptr && errno == ENOMEM && limits.held() == held);
         require_whole_heap();
         release_block(large);
         release_blocks(blocks);
-        void *const again = allocate(50 * mib, default_alignment).block; // once idle memory is purged
+        void *const again = allocate(50 * mib, default_alignment, Call::malloc).block; // once idle memory is purged
         require(again != nullptr && limits.held() <= 64 * mib);
         release_block(again);
         require_whole_heap();

@@ -39,7 +39,7 @@ void every_medium_class_fills_its_span_to_the_last_block(void **)
             {
                 require(blocks[number] == static_cast<char *>(blocks.front()) + number * shape.bytes);
                 require(head_of(record_of(blocks[number])) == head);
-                require(usable_size("malloc_usable_size", blocks[number]) == shape.bytes);
+                require(usable_size(Call::malloc_usable_size, blocks[number]) == shape.bytes);
             }
             require_whole_heap();
             for (void *block : blocks)
@@ -62,7 +62,7 @@ void a_block_said_to_be_zero_is(void **)
         for (unsigned round = 0; round < 400; round++)
         {
             const size_t any_size = small_max + 1 + random.below(medium_max - small_max);
-            const Allocation allocation = allocate(any_size, default_alignment);
+            const Allocation allocation = allocate(any_size, default_alignment, Call::malloc);
             said += allocation.zeroed;
             require(!allocation.zeroed || memcmp(allocation.block, zeros.data(), any_size) == 0);
             memset(allocation.block, 0x77, any_size);

@@ -175,7 +175,7 @@ void blocks_of_every_size_come_from_the_node_that_is_named(void **)
             const Node node = static_cast<Node>(random.below(3));
             const size_t size = random.size(22);
             blocks.push_back(allocate_on(node, size).block);
-            require(place_of(blocks.back()) == node && usable_size("malloc_usable_size", blocks.back()) >= size);
+            require(place_of(blocks.back()) == node && usable_size(Call::malloc_usable_size, blocks.back()) >= size);
         }
         for (void *const block : blocks)
             release_block(block);

@@ -142,7 +142,7 @@ void a_purge_gives_back_what_is_free_between_live_blocks(void **)
             require(is_stamped(blocks[number], slice_bytes, 0x0101010101010101));
         for (size_t number = 0; number < blocks.size(); number += 2)
         {
-            const Allocation again = allocate(slice_bytes, default_alignment);
+            const Allocation again = allocate(slice_bytes, default_alignment, Call::malloc);
             require(again.zeroed && is_stamped(again.block, slice_bytes, 0));
         }
         require_whole_heap();

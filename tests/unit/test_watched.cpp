@@ -52,9 +52,9 @@ void blocks_of_every_size_and_alignment_are_known_while_they_are_live(void **)
         for (size_t size = 0; size <= large_max; size += 1 + size / 3)
             for (const size_t alignment : {default_alignment, size_t{64}, 4 * kib, slice_bytes, chunk_bytes})
             {
-                void *const block = allocate_aligned(size, alignment);
+                void *const block = allocate_aligned(size, alignment, Call::aligned_alloc);
                 require(block != nullptr && reinterpret_cast<uintptr_t>(block) % alignment == 0);
-                require(is_known(block) && usable_size("malloc_usable_size", block) >= size);
+                require(is_known(block) && usable_size(Call::malloc_usable_size, block) >= size);
                 release_block(block);
                 require(!is_known(block));
             }
@@ -81,9 +81,9 @@ void blocks_outside_the_window_come_and_go(void **)
         void *block = allocate_block(large_max + 1);
         require(block != nullptr && record_of(block) == nullptr);
         block = reallocate(block, 3 * large_max);
-        require(block != nullptr && usable_size("malloc_usable_size", block) >= 3 * large_max);
+        require(block != nullptr && usable_size(Call::malloc_usable_size, block) >= 3 * large_max);
         release_block(block);
-        void *const aligned = allocate_aligned(100, 4 * mib);
+        void *const aligned = allocate_aligned(100, 4 * mib, Call::aligned_alloc);
         require(aligned != nullptr && record_of(aligned) == nullptr);
         release_block(aligned);
     });

@@ -141,7 +141,8 @@ void a_pointer_into_a_block_is_refused_by_every_call(void **)
         {
             assert_seen(reason, inside(size, offset), freed);
             assert_seen(reason, inside(size, offset), [](void *pointer) { reallocate(pointer, 1); });
-            assert_seen(reason, inside(size, offset), [](void *pointer) { usable_size("any", pointer); });
+            assert_seen(reason, inside(size, offset),
+                        [](void *pointer) { usable_size(Call::malloc_usable_size, pointer); });
         }
     // Behind the first slice of a large block nothing says whose it is; nor behind the last block of a span.
     assert_seen("not a block of this allocator", inside(mib, 2 * slice_bytes), freed);
@@ -199,11 +200,11 @@ void calls_that_look_at_a_freed_block_are_refused(void **)
     {
         assert_seen(reason, freed_block(size), [](void *pointer) { reallocate(pointer, 1); });
         assert_seen(reason, freed_block(size), [](void *pointer) { reallocate(pointer, 40 * mib); });
-        assert_seen(reason, freed_block(size), [](void *pointer) { usable_size("malloc_usable_size", pointer); });
-        assert_seen(reason, freed_block(size), [](void *pointer) { shape_of_block("free_sized", pointer); });
+        assert_seen(reason, freed_block(size), [](void *pointer) { usable_size(Call::malloc_usable_size, pointer); });
+        assert_seen(reason, freed_block(size), [](void *pointer) { shape_of_block(Call::free_sized, pointer); });
     }
     assert_seen("realloc(", freed_block(64), [](void *pointer) { reallocate(pointer, 64); }); // fits, stays
-    assert_seen("free_sized(", freed_block(64), [](void *pointer) { shape_of_block("free_sized", pointer); });
+    assert_seen("free_sized(", freed_block(64), [](void *pointer) { shape_of_block(Call::free_sized, pointer); });
 }
 
 void a_freed_block_that_was_written_to_is_named_when_it_is_handed_out(void **)

@@ -119,7 +119,7 @@ void a_thread_that_flushes_for_a_purge_goes_on_watched(void **)
         require(live_blocks.contains(block));
     });
     assert_watched_after_a_purge([](void *block) {
-        require(usable_size("malloc_usable_size", block) == 64); // restores nothing
+        require(usable_size(Call::malloc_usable_size, block) == 64); // restores nothing
         release_block(block);
     });
 }
@@ -139,7 +139,7 @@ void misuse_while_asked_to_flush_is_seen(void **)
     };
     assert_dies("free(", as_asked([](void *block) { release_block(block); }));
     assert_dies("realloc(", as_asked([](void *block) { reallocate(block, 1000); }));
-    assert_dies("malloc_usable_size(", as_asked([](void *block) { usable_size("malloc_usable_size", block); }));
+    assert_dies("malloc_usable_size(", as_asked([](void *block) { usable_size(Call::malloc_usable_size, block); }));
 }
 
 void a_thread_that_never_called_asks_without_an_arena(void **)
@@ -148,7 +148,7 @@ void a_thread_that_never_called_asks_without_an_arena(void **)
         use_settings("check=on");
         void *const block = allocate_block(64);
         release_block(block);
-        in_thread([&] { usable_size("malloc_usable_size", block); });
+        in_thread([&] { usable_size(Call::malloc_usable_size, block); });
     });
 }
 
