@@ -188,6 +188,82 @@ struct fastalloc_observer
  * any version's. */
 FASTALLOC_EXPORT int fastalloc_observe(const struct fastalloc_observer *observer) FASTALLOC_NOEXCEPT;
 
+/* ---- hooks: being told of every block ------------------------------------------------------------------ */
+
+/* The function a block came or went by. realloc(NULL, n) is malloc, realloc(p, 0) is free, reallocarray is realloc;
+ * the operators' forms are told apart no further. */
+enum fastalloc_call
+{
+    FASTALLOC_CALL_MALLOC,
+    FASTALLOC_CALL_CALLOC,
+    FASTALLOC_CALL_REALLOC,
+    FASTALLOC_CALL_ALIGNED_ALLOC,
+    FASTALLOC_CALL_POSIX_MEMALIGN,
+    FASTALLOC_CALL_MEMALIGN,
+    FASTALLOC_CALL_VALLOC,
+    FASTALLOC_CALL_PVALLOC,
+    FASTALLOC_CALL_NEW,
+    FASTALLOC_CALL_NEW_ARRAY,
+    FASTALLOC_CALL_MALLOC_ON,
+    FASTALLOC_CALL_FREE,
+    FASTALLOC_CALL_FREE_SIZED,
+    FASTALLOC_CALL_FREE_ALIGNED_SIZED,
+    FASTALLOC_CALL_DELETE,
+    FASTALLOC_CALL_DELETE_ARRAY
+};
+
+/* What a callback is told of, valid until it returns. New members are only ever added at the end. */
+struct fastalloc_event
+{
+    size_t size;              /* of this structure */
+    enum fastalloc_call call; /* what the program called */
+    void *block;              /* the block; after realloc where it is now */
+    size_t asked;             /* bytes the program asked for; 0 where that is not known: the block is older than hooks
+                               * on every call, or came while a callback was running */
+    size_t given;             /* bytes it was given: its usable size */
+    size_t alignment;         /* bytes; what was asked for, or what the call promises for that size. 0 when freeing */
+    uint64_t stands_for;      /* bytes given that a sampled block stands for, itself included; else given */
+    void *old_block;          /* reallocated: where it was, equal to block if it stayed. Else NULL, as the next two */
+    size_t old_asked;
+    size_t old_given;
+};
+
+/* A subscriber. `size` is sizeof(struct fastalloc_hooks), for members may be added at the end. */
+struct fastalloc_hooks
+{
+    size_t size;
+    void *context;          /* handed to the callbacks */
+    size_t sample_interval; /* 0: every call; else one sample in so many bytes on average, each independent of all
+                             * others, so that a block of n bytes is sampled with probability 1 - e^(-n / interval) */
+
+    /* After an allocation that succeeded, before the program has the block. */
+    void (*allocated)(void *context, const struct fastalloc_event *event);
+
+    /* Before a block is freed; it still holds what it held. A pointer that is known not to be a live block ends the
+     * process first. */
+    void (*freeing)(void *context, const struct fastalloc_event *event);
+
+    /* After realloc has resized a block, in place or not, on every call. The old address may be another block's by
+     * then: who keeps blocks by address leaves this NULL, and is told `freeing` before, and `allocated` after, also
+     * if there was no memory and the block is what it was. Samples are always told so, where the size given
+     * changes: the old block if it was sampled, the new one if it is. */
+    void (*reallocated)(void *context, const struct fastalloc_event *event);
+};
+
+/* From now on `hooks`, which is copied, is told: of every call that begins when this has returned, in any thread;
+ * of others that run meanwhile maybe. Callbacks run in the calling thread, with none of the allocator's locks held;
+ * they may allocate and free, which is not told to anybody, and must return. Of heap corruption and failed
+ * allocations nothing is told. The child of a fork has the same subscribers. Costs nothing while there are none;
+ * with samples only, malloc and free stay as fast as they are but for the samples.
+ * Returns 0, or -1 with errno EINVAL (its size is smaller than any version's, or there is no callback), EEXIST (it
+ * is told already), ENOSPC (16 are told), EDEADLK (called by a callback). Any thread; in the order of being
+ * added subscribers are told. */
+FASTALLOC_EXPORT int fastalloc_hooks_add(const struct fastalloc_hooks *hooks) FASTALLOC_NOEXCEPT;
+
+/* `hooks`, by its address, is told no more. Waits for callbacks that run: when this has returned none does, and what
+ * they use may be given up. Returns 0, or -1 with errno ENOENT (it is not told) or EDEADLK. */
+FASTALLOC_EXPORT int fastalloc_hooks_remove(const struct fastalloc_hooks *hooks) FASTALLOC_NOEXCEPT;
+
 /* ---- memory nodes ------------------------------------------------------------------------------------- */
 
 /* Nodes are the kernel's numbers, as in numa(7) and libnuma. Blocks below 2 MiB come from the node of the

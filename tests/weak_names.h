@@ -31,6 +31,8 @@
 #pragma weak fastalloc_background_thread_start
 #pragma weak fastalloc_background_thread_stop
 #pragma weak fastalloc_observe
+#pragma weak fastalloc_hooks_add
+#pragma weak fastalloc_hooks_remove
 #pragma weak fastalloc_malloc_on
 #pragma weak fastalloc_node_of
 #pragma weak fastalloc_thread_node

@@ -9,6 +9,7 @@
 #include "heap/window.h"
 #include "os/options.h"
 #include "os/topology.h"
+#include "watch/hooks.h"
 
 #include <dlfcn.h>
 #include <pthread.h>
@@ -29,6 +30,26 @@ bool ask_whose_malloc()
     return programs == nullptr || programs == reinterpret_cast<void *>(&fastalloc_malloc);
 }
 
+void fork_prepare()
+{
+    registry.fork_prepare();
+    hooks_fork_prepare();
+}
+
+void fork_parent()
+{
+    hooks_fork_done();
+    registry.fork_parent();
+}
+
+void fork_child()
+{
+    hooks_fork_done();
+    const bool all_taken = registry.fork_child();
+    hooks_after_fork_in_child();
+    background.after_fork_in_child(all_taken);
+}
+
 } // namespace
 
 __attribute__((constructor)) void fastalloc::fastalloc_process_starts()
@@ -42,8 +63,7 @@ __attribute__((constructor)) void fastalloc::fastalloc_process_starts()
         window.place_once();
     }
     // Registered early, so run last before a fork and first after it: other handlers may allocate.
-    pthread_atfork([] { registry.fork_prepare(); }, [] { registry.fork_parent(); },
-                   [] { background.after_fork_in_child(registry.fork_child()); });
+    pthread_atfork(fork_prepare, fork_parent, fork_child);
     if (program_malloc_is_ours && options().background_thread == BackgroundThread::on)
         background.start();
 }

@@ -35,8 +35,9 @@ struct ThreadWords
     std::atomic<Arena *> malloc_arena; // never null
     std::atomic<Arena *> free_arena;   // never null
     Arena *self;                       // the arena this thread is attached to, null before and after
+    std::atomic<const void *> calls;   // the callbacks it is in, null if in none: watch/hooks.cpp
 };
-static_assert(sizeof(ThreadWords) == 24, "TLS is scarce: dlopen must find room for ours");
+static_assert(sizeof(ThreadWords) == 32, "TLS is scarce: dlopen must find room for ours");
 
 extern constinit thread_local ThreadWords thread_words;
 
@@ -67,12 +68,16 @@ public:
     enum class Purpose
     {
         thread,
-        common, // for threads that have none of their own
+        common,  // for threads that have none of their own
+        samples, // its blocks are looked up when they are freed: watch/sampler.h
     };
 
     explicit constexpr Arena(const ArenaOperations *its_operations, Node its_place = 0,
                              Purpose purpose = Purpose::thread)
-        : operations(its_operations), place(its_place), is_common(purpose == Purpose::common)
+        : operations(its_operations),
+          place(its_place),
+          has_samples(purpose == Purpose::samples),
+          is_common(purpose != Purpose::thread)
     {
     }
 
@@ -132,6 +137,9 @@ public:
     // Gives back idle pages of this arena's spans until at most `keep` bytes of its node are idle. Requires: lock held.
     void discard_idle(uint64_t keep);
 
+    // arena/lending.h. Requires: called by the attached thread.
+    void lend(SizeClass size_class);
+
     // The first broken invariant of what is not private, or null. Requires: lock held.
     const char *verify() const;
 
@@ -165,7 +173,7 @@ public:
     }
 
     Bin bins[default_bins] = {};
-    const ArenaOperations *operations;
+    CurrentOperations operations;
     uint64_t link_secret = 0; // the window's, at hand for the fast path
 
     Lock lock;
@@ -174,9 +182,12 @@ public:
     // The registry's, under its lock; `attached` is also changed under this arena's lock and read relaxed before trying
     // that.
     std::atomic<bool> attached{false};
+    bool has_samples;        // see Purpose
     bool is_common;          // serves threads without an arena, never adopted
     bool abandoned = false;  // its thread did not survive a fork: settle() before use
     bool warm = false;       // nobody is attached, its bins are filled: settle() before a span is adopted. Its lock's
+    bool homed = false;      // its thread has a home: there are several nodes
+    bool has_face = false;   // blocks may be lent: arena/lending.h. The registry's
     uint8_t exit_rounds = 0; // times the key's destructor has run for this thread
     ThreadWords *words = nullptr; // of the attached thread
     Arena *next_detached = nullptr;
@@ -215,6 +226,9 @@ private:
     void return_blocks(void *first, uint32_t count);
     void return_colder(Bin *bin, uint32_t keep);
     void return_spare(unsigned index);
+    void return_lent();
+    void recover_lent(unsigned index);
+    uint64_t bytes_lent() const;
     void unmark_binned(const void *block);
     void give_medium(Span *head, void *block);
     void drain_locked();
@@ -323,10 +337,12 @@ private:
 };
 
 extern Arena empty_arena;  // where every thread's words start; also: somebody wants this thread to flush
-extern Arena ending_arena; // where they end
+extern Arena ending_arena; // where they end: each call looks at what stray_arena's callers look at just then
+extern Arena stray_arena;  // serves threads that have no arena
 
 extern const ArenaOperations attached_operations;
 extern const ArenaOperations homed_operations; // the same where threads have homes
+extern const ArenaOperations stray_operations;
 
 // ---- giving back, arena/idle.cpp ------------------------------------------------------------------------
 

@@ -122,19 +122,19 @@ Allocation homed_allocate(Arena *arena, size_t size, size_t alignment, Call call
     return allocation;
 }
 
-// ---- ending: no arena any more; also the way of a thread that cannot get one ---------------------------------
+// ---- stray: for threads without an arena -------------------------------------------------------------------------
 
-Allocation ending_allocate(Arena *, size_t size, size_t alignment, Call)
+Allocation stray_allocate(Arena *, size_t size, size_t alignment, Call)
 {
     return allocate_from(place_of_big(topology::place_of_thread(), size), size, alignment);
 }
 
-Allocation ending_allocate_on(Arena *, Node place, size_t size)
+Allocation stray_allocate_on(Arena *, Node place, size_t size)
 {
     return allocate_from(place, size, default_alignment);
 }
 
-void ending_release(Arena *, void *block, Call)
+void stray_release(Arena *, void *block, Call)
 {
     Span *const record = record_of(block);
     Arena *const owner = record != nullptr ? record->owner.load() : nullptr;
@@ -163,7 +163,7 @@ Allocation empty_allocate(Arena *empty, size_t size, size_t alignment, Call call
     const bool never = thread_words.malloc_arena.load(std::memory_order_relaxed) != empty;
     if (home == nullptr && !never && class_of(size, alignment) != no_class)
         return {nullptr, false}; // no memory for an arena, which bigger blocks do not need
-    Arena *const seen = view_of(home != nullptr ? home : &ending_arena);
+    Arena *const seen = malloc_view_of(home != nullptr ? home : &stray_arena);
     return seen->operations->allocate(seen, size, alignment, call);
 }
 
@@ -171,7 +171,7 @@ Allocation empty_allocate(Arena *empty, size_t size, size_t alignment, Call call
 Arena *view_of_who_has_blocks()
 {
     Arena *const home = window.regions() == 0 ? nullptr : come_home();
-    return view_of(home != nullptr ? home : &ending_arena);
+    return view_of(home != nullptr ? home : &stray_arena);
 }
 
 void empty_release(Arena *, void *block, Call call)
@@ -189,13 +189,13 @@ void *empty_reallocate(Arena *, void *block, size_t size)
 Allocation empty_allocate_on(Arena *, Node place, size_t size)
 {
     Arena *const home = come_home();
-    Arena *const seen = view_of(home != nullptr ? home : &ending_arena);
+    Arena *const seen = malloc_view_of(home != nullptr ? home : &stray_arena);
     return seen->operations->allocate_on(seen, place, size);
 }
 
-BlockShape empty_shape(Arena *, Call call, const void *block)
+BlockShape unattached_shape(Arena *, Call call, const void *block)
 {
-    Arena *const seen = view_of(&ending_arena);
+    Arena *const seen = view_of(&stray_arena);
     return seen->operations->shape(seen, call, block);
 }
 
@@ -204,14 +204,40 @@ constinit const ArenaOperations empty_operations{
     .allocate_on = empty_allocate_on,
     .release = empty_release,
     .reallocate = empty_reallocate,
-    .shape = empty_shape,
+    .shape = unattached_shape,
 };
+// ---- ending: no arena any more; also where a thread stays that cannot get one --------------------------------------
+
+Allocation ending_allocate(Arena *, size_t size, size_t alignment, Call call)
+{
+    Arena *const seen = view_of(&stray_arena);
+    return seen->operations->allocate(seen, size, alignment, call);
+}
+
+Allocation ending_allocate_on(Arena *, Node place, size_t size)
+{
+    Arena *const seen = view_of(&stray_arena);
+    return seen->operations->allocate_on(seen, place, size);
+}
+
+void ending_release(Arena *, void *block, Call call)
+{
+    Arena *const seen = view_of(&stray_arena);
+    seen->operations->release(seen, block, call);
+}
+
+void *ending_reallocate(Arena *, void *block, size_t size)
+{
+    Arena *const seen = view_of(&stray_arena);
+    return seen->operations->reallocate(seen, block, size);
+}
+
 constinit const ArenaOperations ending_operations{
     .allocate = ending_allocate,
     .allocate_on = ending_allocate_on,
     .release = ending_release,
-    .reallocate = plain_reallocate,
-    .shape = plain_shape,
+    .reallocate = ending_reallocate,
+    .shape = unattached_shape,
 };
 
 constinit std::atomic<bool> options_loaded{false};
@@ -220,7 +246,8 @@ constinit std::atomic<bool> options_loaded{false};
 template <typename Ask>
 FASTALLOC_INLINE Allocation ask_arena(size_t size, Ask ask)
 {
-    load_options_once();
+    if (FASTALLOC_UNLIKELY(!options_loaded.load(std::memory_order_relaxed)))
+        load_options_once();
     if (FASTALLOC_UNLIKELY(size > size_max))
         return {nullptr, false};
     return within_limits([=] { return ask(thread_words.malloc_arena.load(std::memory_order_relaxed)); });
@@ -242,9 +269,17 @@ constinit const ArenaOperations homed_operations{
     .reallocate = plain_reallocate,
     .shape = plain_shape,
 };
+constinit const ArenaOperations stray_operations{
+    .allocate = stray_allocate,
+    .allocate_on = stray_allocate_on,
+    .release = stray_release,
+    .reallocate = plain_reallocate,
+    .shape = plain_shape,
+};
 constinit Arena empty_arena{&empty_operations};
 constinit Arena ending_arena{&ending_operations};
-constinit thread_local ThreadWords thread_words{&empty_arena, &empty_arena, nullptr};
+constinit Arena stray_arena{&stray_operations};
+constinit thread_local ThreadWords thread_words{&empty_arena, &empty_arena, nullptr, nullptr};
 
 Allocation allocate(size_t size, size_t alignment, Call call)
 {
@@ -282,7 +317,9 @@ void *allocate_aligned(size_t size, size_t alignment, Call call)
 
 void *allocate_slow(size_t size)
 {
-    void *const block = allocate(size, default_alignment, Call::malloc).block;
+    void *const block = ask_arena(size, [=](Arena *arena) {
+                            return arena->operations->allocate(arena, size, default_alignment, Call::malloc);
+                        }).block;
     if (FASTALLOC_UNLIKELY(block == nullptr))
         errno = ENOMEM;
     return block;

@@ -8,6 +8,7 @@
 #include "base/size_class.h"
 #include "os/topology.h"
 
+#include <atomic>
 #include <cstddef>
 
 namespace fastalloc
@@ -45,6 +46,33 @@ struct ArenaOperations
     void *(*reallocate)(Arena *arena, void *block, size_t size);
     // Of a block that stays or moves; ends the process, naming `call`, if it is known to be none.
     BlockShape (*shape)(Arena *arena, Call call, const void *block);
+};
+
+// The table an arena goes by. Another one may be given to it while its thread runs: then a call goes by either.
+class CurrentOperations
+{
+public:
+    constexpr explicit CurrentOperations(const ArenaOperations *table) : table_(table)
+    {
+    }
+
+    const ArenaOperations *operator->() const
+    {
+        return table_.load(std::memory_order_relaxed);
+    }
+
+    const ArenaOperations *table() const
+    {
+        return table_.load(std::memory_order_relaxed);
+    }
+
+    void set(const ArenaOperations *table)
+    {
+        table_.store(table, std::memory_order_relaxed);
+    }
+
+private:
+    std::atomic<const ArenaOperations *> table_;
 };
 
 } // namespace fastalloc

@@ -31,7 +31,7 @@ extern std::atomic<const fastalloc_observer *> observer;
 
 // What `attempt` yields, a pointer or an Allocation: once more after a purge if there is a limit that may be in the way.
 template <typename Attempt>
-auto within_limits(Attempt attempt)
+FASTALLOC_INLINE auto within_limits(Attempt attempt)
 {
     auto got = attempt();
     if (FASTALLOC_UNLIKELY(limits.has_news()))

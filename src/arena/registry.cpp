@@ -17,12 +17,6 @@ namespace fastalloc
 
 constinit Registry registry;
 
-Arena *view_of(Arena *own)
-{
-    Arena *const first = first_view();
-    return first != nullptr ? first : own;
-}
-
 namespace
 {
 
@@ -37,11 +31,17 @@ bool on_main_thread()
     return syscall(SYS_gettid) == getpid();
 }
 
-// Requires: the registry's lock.
-void show(ThreadWords *words, Arena *arena)
+// All require the registry's lock.
+
+void show(ThreadWords *words, Arena *malloc_arena, Arena *free_arena)
 {
-    words->malloc_arena.store(arena, std::memory_order_relaxed);
-    words->free_arena.store(arena, std::memory_order_relaxed);
+    words->malloc_arena.store(malloc_arena, std::memory_order_relaxed);
+    words->free_arena.store(free_arena, std::memory_order_relaxed);
+}
+
+void show_end()
+{
+    show(&thread_words, &ending_arena, &ending_arena);
 }
 
 extern "C" void fastalloc_thread_exits(void *arena)
@@ -70,9 +70,11 @@ Arena *Registry::new_arena(Node place, Arena::Purpose purpose)
     auto *memory = reinterpret_cast<void *>(address_of_slice(run.slice));
     if (!run.zeroed && !node_heap(place).discard_taken(run.slice))
         memset(memory, 0, sizeof(Arena));
-    const ArenaOperations *const operations = topology::has_homes() ? &homed_operations : &attached_operations;
-    Arena *arena = new (memory) Arena(operations, place, purpose);
+    Arena *arena =
+        new (memory) Arena(attached_operations_ != nullptr ? attached_operations_ : usual_operations(), place, purpose);
+    arena->homed = topology::has_homes();
     arena->link_secret = window_bounds.link_secret;
+    make_face(arena);
     // Attached to one thread or to everybody: nobody may adopt its spans.
     arena->attached.store(true, std::memory_order_relaxed);
     // Paired with the acquire in first() and in the walks along `next`.
@@ -124,6 +126,12 @@ Arena *Registry::common_arena(Node place)
     return common;
 }
 
+Arena *Registry::new_arena_for_samples(Node place)
+{
+    Guard guard(lock, may_wait);
+    return guard ? new_arena(place, Arena::Purpose::samples) : nullptr;
+}
+
 // ---- attach and detach --------------------------------------------------------------------------------------
 
 // tests/models/words.h and owner.h check these, a purge, and adoption against each other.
@@ -148,7 +156,7 @@ void Registry::begin_with(Arena *arena)
 {
     arena->words = &thread_words;
     thread_words.self = arena;
-    show(&thread_words, view_of(arena));
+    show_view(&thread_words, arena);
 }
 
 // The calling thread, whose words name another arena already, leaves this one to others. Requires: the lock.
@@ -182,7 +190,7 @@ Arena *Registry::attach()
         }
         if (key_refused_ && !on_main_thread())
         {
-            show(&thread_words, view_of(&ending_arena)); // nobody would tell us when this thread ends
+            show_end(); // nobody would tell us when this thread ends
             return nullptr;
         }
         arena = take_arena(topology::place_of_thread());
@@ -220,7 +228,7 @@ void Registry::detach(Arena *arena)
     const bool room = warm_count_.load(std::memory_order_relaxed) < warm_max;
     const Arena::Bins bins = arena->hand_over(room ? Arena::Bins::kept : Arena::Bins::emptied);
     Guard guard(lock, may_wait);
-    show(&thread_words, view_of(&ending_arena));
+    show_end();
     thread_words.self = nullptr;
     leave(arena, bins);
 }
@@ -292,7 +300,7 @@ void Registry::ask_all_to_flush()
     for (Arena *arena = first(); arena != nullptr; arena = arena->next_arena.load(std::memory_order_acquire))
     {
         if (arena->words != nullptr && arena->words != &thread_words)
-            show(arena->words, &empty_arena);
+            show(arena->words, &empty_arena, &empty_arena);
     }
 }
 
@@ -302,7 +310,7 @@ void Registry::flush_and_restore(Arena *arena)
         Guard guard(lock, may_wait);
         if (!guard)
             return;
-        show(&thread_words, view_of(arena));
+        show_view(&thread_words, arena);
     }
     arena->flush();
 }

@@ -16,12 +16,27 @@
 namespace fastalloc
 {
 
-// What a thread looks at that would look at `own`: all that are watched look at the same arena without bins, whose
-// operations ask the one beneath it in the end. A thread that is not attached to any has ending_arena for `own`.
+// What a thread looks at that would look at `own`, its arena or stray_arena: where all calls are looked at, all threads
+// look at the same arena without bins, whose operations ask the one beneath it in the end.
 Arena *view_of(Arena *own);
+
+// The same for malloc alone: while blocks are lent (arena/lending.h) it is the arena's face.
+Arena *malloc_view_of(Arena *own);
 
 // Defined in watch/: what all threads look at from the first call of the process on, null for their own.
 Arena *first_view();
+
+// How all threads go by from now on.
+struct View
+{
+    Arena *over;                     // what they look at, null for first_view() or their own arenas
+    const ArenaOperations *faces;    // not null: blocks are lent, and this is what faces do
+    const ArenaOperations *attached; // what arenas with threads do, null for the usual
+    const ArenaOperations *stray;    // the same of stray_arena
+};
+
+// What arenas do that nobody has given another table.
+const ArenaOperations *usual_operations();
 
 class Registry
 {
@@ -41,6 +56,15 @@ public:
     // On several nodes, in a slow path of the calling thread: the arena it goes on with, another one if it has come to
     // another node to stay, or has a memory policy of its own now, or none any more. Requires: no lock held.
     Arena *follow(Arena *arena);
+
+    // Calls that begin when this has returned go by `view`. Requires: no lock held.
+    void show_to_all(const View &view);
+
+    // Whether any attached thread but the calling one is in the callbacks `calls`.
+    bool calls_anywhere(const void *calls);
+
+    // An arena for sampled blocks. Null if there is no memory for it.
+    Arena *new_arena_for_samples(Node place);
 
     // Asks every other thread to flush at its next call.
     void ask_all_to_flush();
@@ -94,6 +118,11 @@ public:
     Lock lock;
 
 private:
+    friend Arena *view_of(Arena *own);
+    friend Arena *malloc_view_of(Arena *own);
+
+    static void show_view(ThreadWords *words, Arena *own);
+    void make_face(Arena *arena);
     Arena *new_arena(Node place, Arena::Purpose purpose);
     Arena *take_detached(Node place);
     Arena *take_arena(Node place);
@@ -105,6 +134,12 @@ private:
     bool take_all_for(Lock::Purpose purpose);
     void unlock_all_taken_for(Lock::Purpose purpose);
     void end_fork();
+
+    // The view in force. Written under the lock; read by threads that look their words up without it (relaxed): who
+    // writes them has the lock.
+    std::atomic<Arena *> over_{nullptr};
+    std::atomic<const ArenaOperations *> faces_{nullptr};
+    const ArenaOperations *attached_operations_ = nullptr;
 
     std::atomic<Arena *> first_{nullptr};
     Arena *last_ = nullptr;

@@ -3,6 +3,7 @@
 // What must hold of an arena and of a span, as functions that look and change nothing.
 #include "arena/arena.h"
 
+#include "arena/lending.h"
 #include "arena/misuse.h"
 
 namespace fastalloc
@@ -54,6 +55,11 @@ const char *Arena::verify_bins() const
             return broken;
         if (const char *broken =
                 verify_stack(backs_[index].spare, index, backs_[index].spare_count.load(std::memory_order_relaxed)))
+            return broken;
+        if (!has_face)
+            continue;
+        const Bin &lent = face_of(this)->arena.bins[index];
+        if (const char *broken = verify_stack(lent.head, index, lent.count()))
             return broken;
     }
     return nullptr;

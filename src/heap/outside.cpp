@@ -26,8 +26,6 @@ constexpr size_t huge_from = large_max;
 // A block that grows gets this share more than asked for, so that growing step by step does not move it at each step.
 constexpr size_t growth_share = 8;
 
-constexpr size_t first_capacity = 128;
-
 size_t alignment_for(size_t bytes, size_t alignment)
 {
     return bytes >= huge_from && alignment < chunk_bytes ? chunk_bytes : alignment;
@@ -83,52 +81,10 @@ size_t in_pages(size_t size)
 
 } // namespace
 
-size_t Outside::home(uintptr_t address) const
-{
-    return (address >> 12) * 0x9e3779b97f4a7c15 >> 20 & (capacity_ - 1);
-}
-
-Outside::Entry *Outside::find(uintptr_t address) const
-{
-    if (capacity_ == 0)
-        return nullptr;
-    for (size_t slot = home(address); entries_[slot].address != 0; slot = (slot + 1) & (capacity_ - 1))
-        if (entries_[slot].address == address)
-            return &entries_[slot];
-    return nullptr;
-}
-
-// Requires: there is a free slot.
-void Outside::insert(Entry entry)
-{
-    size_t slot = home(entry.address);
-    while (entries_[slot].address != 0)
-        slot = (slot + 1) & (capacity_ - 1);
-    entries_[slot] = entry;
-}
-
-bool Outside::grow()
-{
-    const size_t old_capacity = capacity_;
-    Entry *const old_entries = entries_;
-    const size_t capacity = old_capacity == 0 ? first_capacity : old_capacity * 2;
-    auto *entries = static_cast<Entry *>(pages::map(in_pages(capacity * sizeof(Entry)), 1));
-    if (entries == nullptr)
-        return false;
-    entries_ = entries;
-    capacity_ = capacity;
-    for (size_t slot = 0; slot < old_capacity; ++slot)
-        if (old_entries[slot].address != 0)
-            insert(old_entries[slot]);
-    if (old_entries != nullptr)
-        pages::unmap(old_entries, in_pages(old_capacity * sizeof(Entry)));
-    return true;
-}
-
 // Requires: the lock, and a free slot.
 void Outside::count_in(Entry entry)
 {
-    insert(entry);
+    table_.insert(entry);
     blocks_.store(blocks_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
     bytes_.store(bytes_.load(std::memory_order_relaxed) + entry.bytes, std::memory_order_relaxed);
 }
@@ -138,9 +94,9 @@ bool Outside::enter(void *block, size_t bytes, Node place)
     Guard guard(lock);
     if (!guard)
         return false;
-    if ((blocks_.load(std::memory_order_relaxed) + kept_slots_ + 1) * 2 > capacity_ && !grow())
+    if (!table_.make_room(blocks_.load(std::memory_order_relaxed) + kept_slots_ + 1))
         return false;
-    count_in({reinterpret_cast<uintptr_t>(block), bytes, place});
+    count_in({reinterpret_cast<uintptr_t>(block), bytes, 0, place});
     return true;
 }
 
@@ -156,21 +112,11 @@ void Outside::come_back(Entry entry)
 Outside::Entry Outside::leave(const void *block, Leaving leaving)
 {
     Guard guard(lock);
-    Entry *const entry = guard ? find(reinterpret_cast<uintptr_t>(block)) : nullptr;
+    Entry *const entry = guard ? table_.find(reinterpret_cast<uintptr_t>(block)) : nullptr;
     if (entry == nullptr)
         return {};
     const Entry left = *entry;
-    // Entries behind the hole that would no longer be found move up into it.
-    auto hole = static_cast<size_t>(entry - entries_);
-    for (size_t slot = (hole + 1) & (capacity_ - 1); entries_[slot].address != 0; slot = (slot + 1) & (capacity_ - 1))
-    {
-        const size_t distance = (slot - home(entries_[slot].address)) & (capacity_ - 1);
-        if (distance < ((slot - hole) & (capacity_ - 1)))
-            continue;
-        entries_[hole] = entries_[slot];
-        hole = slot;
-    }
-    entries_[hole] = {};
+    table_.erase(entry);
     blocks_.store(blocks_.load(std::memory_order_relaxed) - 1, std::memory_order_relaxed);
     bytes_.store(bytes_.load(std::memory_order_relaxed) - left.bytes, std::memory_order_relaxed);
     kept_slots_ += leaving == Leaving::comes_back;
@@ -212,15 +158,29 @@ bool Outside::release(void *block)
 size_t Outside::usable(const void *block)
 {
     Guard guard(lock);
-    const Entry *entry = guard ? find(reinterpret_cast<uintptr_t>(block)) : nullptr;
+    const Entry *entry = guard ? table_.find(reinterpret_cast<uintptr_t>(block)) : nullptr;
     return entry != nullptr ? entry->bytes : 0;
 }
 
 int Outside::place_of(const void *block)
 {
     Guard guard(lock);
-    const Entry *entry = guard ? find(reinterpret_cast<uintptr_t>(block)) : nullptr;
+    const Entry *entry = guard ? table_.find(reinterpret_cast<uintptr_t>(block)) : nullptr;
     return entry != nullptr ? entry->place : -1;
+}
+
+void Outside::set_asked(const void *block, size_t asked)
+{
+    Guard guard(lock);
+    if (Entry *const entry = guard ? table_.find(reinterpret_cast<uintptr_t>(block)) : nullptr)
+        entry->asked = asked;
+}
+
+size_t Outside::asked(const void *block)
+{
+    Guard guard(lock);
+    const Entry *const entry = guard ? table_.find(reinterpret_cast<uintptr_t>(block)) : nullptr;
+    return entry != nullptr ? entry->asked : 0;
 }
 
 void *Outside::reallocate(void *block, size_t size)
@@ -246,7 +206,7 @@ void *Outside::reallocate(void *block, size_t size)
         come_back(old);
         return nullptr;
     }
-    come_back({reinterpret_cast<uintptr_t>(place), bytes, old.place});
+    come_back({reinterpret_cast<uintptr_t>(place), bytes, 0, old.place});
     return place;
 }
 
@@ -298,16 +258,14 @@ const char *Outside::verify() const
 {
     uint64_t count = 0;
     uint64_t bytes = 0;
-    for (size_t slot = 0; slot < capacity_; ++slot)
-    {
-        const Entry &entry = entries_[slot];
-        if (entry.address == 0)
-            continue;
-        if (find(entry.address) != &entry)
-            return "an outside block cannot be found in its registry";
+    bool lost = false;
+    table_.for_each([&](const Entry &entry) {
+        lost |= table_.find(entry.address) != &entry;
         ++count;
         bytes += entry.bytes;
-    }
+    });
+    if (lost)
+        return "an outside block cannot be found in its registry";
     if (count != blocks() || bytes != this->bytes())
         return "the registry of outside blocks has lost count";
     return nullptr;

@@ -11,6 +11,7 @@
 // address.
 #pragma once
 
+#include "os/address_table.h"
 #include "os/lock.h"
 #include "os/topology.h"
 
@@ -37,6 +38,11 @@ public:
 
     // The place the block that begins there was asked from, -1 if none does.
     int place_of(const void *block);
+
+    // How much of a block the program asked for, for those who want to know; 0 where that was not said since it was
+    // resized.
+    void set_asked(const void *block, size_t asked);
+    size_t asked(const void *block);
 
     // Makes the block hold `size`, moving it if it must. Null if refused: nothing changed. Requires: it is one of ours.
     void *reallocate(void *block, size_t size);
@@ -66,6 +72,7 @@ private:
     {
         uintptr_t address; // 0: free
         size_t bytes;
+        size_t asked; // by the program, 0 where nobody has said
         Node place;
     };
 
@@ -81,13 +88,8 @@ private:
     Entry leave(const void *block, Leaving leaving);
     void come_back(Entry entry);
     void count_in(Entry entry);
-    Entry *find(uintptr_t address) const;
-    void insert(Entry entry);
-    bool grow();
-    size_t home(uintptr_t address) const;
 
-    Entry *entries_ = nullptr;
-    size_t capacity_ = 0;             // a power of two
+    AddressTable<Entry> table_;
     size_t kept_slots_ = 0;           // for blocks that come back; under the lock
     std::atomic<uint64_t> blocks_{0}; // written under the lock, read by statistics (relaxed)
     std::atomic<uint64_t> bytes_{0};

@@ -6,8 +6,6 @@
 
 namespace fastalloc
 {
-namespace
-{
 
 // The finaliser of SplitMix64 (Steele, Lea, Flood 2014): every input bit changes half the output bits.
 uint64_t mix(uint64_t value)
@@ -17,8 +15,6 @@ uint64_t mix(uint64_t value)
     value = (value ^ (value >> 27)) * 0x94d049bb133111eb;
     return value ^ (value >> 31);
 }
-
-} // namespace
 
 uint64_t process_secret(Purpose purpose)
 {

@@ -14,8 +14,12 @@ enum class Purpose : uint64_t
 {
     window_base = 1,
     links = 2,
+    samples = 3,
 };
 
 uint64_t process_secret(Purpose purpose);
+
+// Every bit of the result depends on every bit of the value, which the result gives away.
+uint64_t mix(uint64_t value);
 
 } // namespace fastalloc

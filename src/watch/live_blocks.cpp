@@ -2,7 +2,6 @@
 #include "watch/live_blocks.h"
 
 #include "heap/window.h"
-#include "os/pages.h"
 
 namespace fastalloc
 {
@@ -13,7 +12,6 @@ namespace
 {
 
 constexpr unsigned grain_shift = 3; // blocks begin at multiples of 8
-constexpr size_t words_per_region = region_bytes >> grain_shift >> 6;
 
 uintptr_t offset_of(const void *block)
 {
@@ -31,31 +29,20 @@ bool is_aligned(uintptr_t offset)
     return (offset & ((1u << grain_shift) - 1)) == 0;
 }
 
-} // namespace
-
-LiveBlocks::Word *LiveBlocks::word_of(uintptr_t offset) const
+// The word for a block, of its region's bits.
+std::atomic<uint64_t> *word_in(char *bits, uintptr_t offset)
 {
-    Word *const words = regions_[offset >> region_shift].load(std::memory_order_acquire);
-    return words != nullptr ? words + (offset >> grain_shift >> 6) % words_per_region : nullptr;
-}
-
-LiveBlocks::Word *LiveBlocks::map_word_of(uintptr_t offset)
-{
-    if (Word *const word = word_of(offset))
-        return word;
-    auto *const words = static_cast<Word *>(pages::map(words_per_region * sizeof(Word), 1));
-    if (words == nullptr)
+    if (bits == nullptr)
         return nullptr;
-    Word *expected = nullptr;
-    if (!regions_[offset >> region_shift].compare_exchange_strong(expected, words, std::memory_order_acq_rel))
-        pages::unmap(words, words_per_region * sizeof(Word));
-    return word_of(offset);
+    return reinterpret_cast<std::atomic<uint64_t> *>(bits) + (offset % region_bytes >> grain_shift >> 6);
 }
+
+} // namespace
 
 LiveBlocks::Added LiveBlocks::add(const void *block)
 {
     const uintptr_t offset = offset_of(block);
-    Word *const word = map_word_of(offset);
+    std::atomic<uint64_t> *const word = word_in(bits_.find_or_map(offset), offset);
     if (word == nullptr)
         return Added::no_memory;
     return word->fetch_or(bit_of(offset), std::memory_order_relaxed) & bit_of(offset) ? Added::was_live : Added::yes;
@@ -64,7 +51,7 @@ LiveBlocks::Added LiveBlocks::add(const void *block)
 bool LiveBlocks::remove(const void *block)
 {
     const uintptr_t offset = offset_of(block);
-    Word *const word = word_of(offset);
+    std::atomic<uint64_t> *const word = word_in(bits_.find(offset), offset);
     return word != nullptr && is_aligned(offset) &&
            (word->fetch_and(~bit_of(offset), std::memory_order_relaxed) & bit_of(offset)) != 0;
 }
@@ -72,7 +59,7 @@ bool LiveBlocks::remove(const void *block)
 bool LiveBlocks::contains(const void *block) const
 {
     const uintptr_t offset = offset_of(block);
-    const Word *const word = word_of(offset);
+    const std::atomic<uint64_t> *const word = word_in(bits_.find(offset), offset);
     return word != nullptr && is_aligned(offset) && (word->load(std::memory_order_relaxed) & bit_of(offset)) != 0;
 }
 

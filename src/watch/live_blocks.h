@@ -12,7 +12,7 @@
 // Owner: nobody; any thread, no lock, also in signal handlers and across fork.
 #pragma once
 
-#include "base/config.h"
+#include "watch/window_table.h"
 
 #include <atomic>
 #include <cstdint>
@@ -36,14 +36,7 @@ public:
     bool contains(const void *block) const;
 
 private:
-    using Word = std::atomic<uint64_t>;
-
-    // The word for a block, null if its region's bits are not mapped. Release when mapped, acquire here: the words are
-    // zero.
-    Word *word_of(uintptr_t offset) const;
-    Word *map_word_of(uintptr_t offset);
-
-    std::atomic<Word *> regions_[window_max_bytes / region_bytes] = {};
+    WindowTable<region_bytes / 64> bits_;
 };
 
 extern LiveBlocks live_blocks;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
 // watched_arena: what every thread looks at with check=on. It has no bins, so each call comes here, is held against
-// live_blocks, and is then served by the arena behind it: the thread's own, or ending_arena for a thread that has none.
+// live_blocks, and is then served by the arena behind it: the thread's own, or stray_arena for a thread that has none.
 //
 // Installed from the first call on (arena/registry.h, view_of), so there is no block it has not seen come.
 #include "arena/allocate.h"
@@ -19,7 +19,7 @@ namespace
 Arena *arena_behind()
 {
     Arena *const self = thread_words.self;
-    return self != nullptr ? self : &ending_arena;
+    return self != nullptr ? self : &stray_arena;
 }
 
 bool was_handed_out(const Span *span, const void *block)

@@ -132,8 +132,8 @@ class Heap:
     def explain_outside(self, address):
         # Behind the lock's two words: the table and its capacity.
         _, _, entries, capacity = self.core.words(self.outside, 4)
-        table = self.core.words(entries, 3 * capacity)
-        for entry, size in zip(table[::3], table[1::3]):
+        table = self.core.words(entries, 4 * capacity)
+        for entry, size in zip(table[::4], table[1::4]):
             if entry == address:
                 return {"kind": "outside", "owner": 0, "free": False, "bytes": size}
         return {"kind": "nobody's", "owner": 0, "free": True, "bytes": 0}

@@ -41,6 +41,7 @@ CALLS = {
     "mprotect": ["mprotect"],
     "mremap": ["mremap"],
     "munmap": ["munmap"],
+    "nanosleep": ["nanosleep"],
     "prctl": ["prctl"],
     "pthread_create": ["clone"],
     "pthread_join": ["futex"],

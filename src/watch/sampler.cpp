@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: MIT
+#include "watch/sampler.h"
+
+#include "arena/registry.h"
+#include "os/random.h"
+#include "watch/sampling.h"
+
+namespace fastalloc
+{
+
+constinit Sampler sampler;
+
+uint64_t Sampler::random()
+{
+    return mix(process_secret(Purpose::samples) + thrown_.fetch_add(1, std::memory_order_relaxed) * 0x9e3779b97f4a7c15);
+}
+
+void Sampler::begin(uint64_t interval)
+{
+    interval_.store(interval, std::memory_order_relaxed);
+    generation_.fetch_add(1, std::memory_order_release); // takes() loads it (acquire) before the interval
+}
+
+bool Sampler::takes(Arena *own, SizeClass size_class, uint64_t bytes)
+{
+    const uint64_t generation = generation_.load(std::memory_order_acquire);
+    const uint64_t interval = interval_.load(std::memory_order_relaxed);
+    if (size_class == no_class || !own->has_face)
+        return sampling::fraction(random()) < sampling::probability(bytes, interval);
+    Face *const face = face_of(own);
+    if (FASTALLOC_UNLIKELY(face->said_for != generation))
+    {
+        face->said_for = generation;
+        for (uint64_t &left : face->left_bytes)
+            left = sampling::bytes_to_next(interval, random());
+    }
+    uint64_t &left = face->left_bytes[size_class];
+    if (FASTALLOC_LIKELY(left >= bytes))
+    {
+        left -= bytes;
+        return false;
+    }
+    left = sampling::bytes_to_next(interval, random());
+    return true;
+}
+
+// A sample at the least interval lies on the block, so one at a longer interval does with the quotient of both
+// probabilities.
+SubscriberMask Sampler::choose(const Subscribers &subscribers, uint64_t bytes)
+{
+    unsigned chosen = 0;
+    for (unsigned rest = subscribers.on_samples; rest != 0; rest &= rest - 1)
+    {
+        const uint64_t interval = subscribers.slots[__builtin_ctz(rest)].hooks.sample_interval;
+        const double of_all = sampling::probability(bytes, subscribers.interval);
+        if (interval == subscribers.interval ||
+            sampling::fraction(random()) * of_all < sampling::probability(bytes, interval))
+            chosen |= rest & -rest;
+    }
+    return static_cast<SubscriberMask>(chosen);
+}
+
+Allocation Sampler::allocate(Node place, SizeClass size_class)
+{
+    Arena *arena = arenas_[place].load(std::memory_order_acquire);
+    if (arena == nullptr)
+    {
+        Arena *const made = registry.new_arena_for_samples(place);
+        if (made == nullptr)
+            return {nullptr, false};
+        // Of two that are made at once one stays unused.
+        arena = arenas_[place].compare_exchange_strong(arena, made, std::memory_order_acq_rel) ? made : arena;
+    }
+    return arena->allocate_locked(size_class);
+}
+
+bool Sampler::remember(const Sample &sample)
+{
+    Guard guard(lock);
+    if (!guard || !samples_.make_room(count_.load(std::memory_order_relaxed) + 1))
+        return false;
+    samples_.insert(sample);
+    count_.store(count_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+    return true;
+}
+
+Sample Sampler::take(const void *block)
+{
+    if (count_.load(std::memory_order_relaxed) == 0)
+        return {};
+    Guard guard(lock);
+    Sample *const found = guard ? samples_.find(reinterpret_cast<uintptr_t>(block)) : nullptr;
+    if (found == nullptr)
+        return {};
+    const Sample sample = *found;
+    samples_.erase(found);
+    count_.store(count_.load(std::memory_order_relaxed) - 1, std::memory_order_relaxed);
+    return sample;
+}
+
+void Sampler::forget(SubscriberMask subscriber)
+{
+    Guard guard(lock);
+    if (guard)
+        samples_.for_each([&](Sample &sample) {
+            sample.subscribers = static_cast<SubscriberMask>(sample.subscribers & ~subscriber);
+        });
+}
+
+// From now on frees are not looked up any more, so nobody would take the entries out.
+void Sampler::forget_all()
+{
+    Guard guard(lock);
+    if (!guard)
+        return;
+    samples_.clear();
+    count_.store(0, std::memory_order_relaxed);
+}
+
+} // namespace fastalloc

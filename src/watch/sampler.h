@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: MIT
+//
+// Sampler: which blocks are sampled, and which live blocks were.
+//
+// An attached thread counts down the bytes to the next sample, for each class of its own (Face::left_bytes): independent
+// processes add up to one. For everything else the dice are thrown for each block. A sampled block of a class comes from
+// an arena of the sampler's, which is nobody's own, so its free falls out of the fast path and is looked up; so is every
+// free of a block that is nobody's.
+//
+// Owner: a thread's countdowns are its own; the table of samples has a lock, the last of all: nothing is taken under it.
+#pragma once
+
+#include "arena/lending.h"
+#include "os/address_table.h"
+#include "watch/hooks.h"
+
+namespace fastalloc
+{
+
+struct Sample
+{
+    uintptr_t address; // 0: none
+    size_t asked;
+    SubscriberMask subscribers;
+};
+
+class Sampler
+{
+public:
+    // One in `interval` bytes from now on.
+    void begin(uint64_t interval);
+
+    // Whether the next block that `own`, a thread's arena or stray_arena, hands out is sampled: `bytes` of this class.
+    bool takes(Arena *own, SizeClass size_class, uint64_t bytes);
+
+    // Whether the face's countdowns are of the interval in force, so that what it says may be lent.
+    bool knows(const Face *face) const
+    {
+        return face->said_for == generation_.load(std::memory_order_acquire);
+    }
+
+    // Of those who want samples, who gets this one.
+    SubscriberMask choose(const Subscribers &subscribers, uint64_t bytes);
+
+    // A block of a class for a sample. Null: memory is refused.
+    Allocation allocate(Node place, SizeClass size_class);
+
+    // Whether a block with this record, null outside the window, may be a sample.
+    static bool may_be_sample(const Span *record)
+    {
+        const Arena *const owner = record != nullptr ? record->owner.load() : nullptr;
+        return owner == nullptr || owner->has_samples;
+    }
+
+    // The block is a sample from now on. False if there is no memory to remember it.
+    bool remember(const Sample &sample);
+
+    // It is not any more: what it was, of address 0 if it was none.
+    Sample take(const void *block);
+
+    // A subscriber has gone.
+    void forget(SubscriberMask subscriber);
+    void forget_all();
+
+    Lock lock;
+
+private:
+    uint64_t random();
+
+    std::atomic<uint64_t> interval_{1};
+    std::atomic<uint64_t> generation_{0}; // of intervals; faces remember theirs
+    std::atomic<uint64_t> thrown_{0};     // random numbers
+    std::atomic<uint64_t> count_{0};      // of samples; written under the lock
+    std::atomic<Arena *> arenas_[place_limit] = {};
+    AddressTable<Sample> samples_;
+};
+
+extern Sampler sampler;
+
+} // namespace fastalloc
