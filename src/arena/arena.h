@@ -137,7 +137,10 @@ public:
     // Gives back idle pages of this arena's spans until at most `keep` bytes of its node are idle. Requires: lock held.
     void discard_idle(uint64_t keep);
 
-    // arena/lending.h. Requires: called by the attached thread.
+    // The spare becomes the active stack, which is empty. False if there is none.
+    bool take_spare(unsigned index);
+
+    // arena/lending.h
     void lend(SizeClass size_class);
 
     // The first broken invariant of what is not private, or null. Requires: lock held.
@@ -171,6 +174,9 @@ public:
     {
         return *reinterpret_cast<Bin *>(reinterpret_cast<char *>(bins) + offset);
     }
+
+    // What it does when nobody has given it another table.
+    const ArenaOperations *usual_operations() const;
 
     Bin bins[default_bins] = {};
     CurrentOperations operations;
@@ -206,7 +212,6 @@ private:
 
     Allocation refill(SizeClass size_class);
     void overflow(Span *record, void *block);
-    bool take_spare(unsigned index);
     bool make_spare(unsigned index);
     const char *verify_stack(const void *block, unsigned index, uint32_t count) const;
 
@@ -343,6 +348,11 @@ extern Arena stray_arena;  // serves threads that have no arena
 extern const ArenaOperations attached_operations;
 extern const ArenaOperations homed_operations; // the same where threads have homes
 extern const ArenaOperations stray_operations;
+
+inline const ArenaOperations *Arena::usual_operations() const
+{
+    return homed ? &homed_operations : &attached_operations;
+}
 
 // ---- giving back, arena/idle.cpp ------------------------------------------------------------------------
 

@@ -1,25 +1,66 @@
 // SPDX-License-Identifier: MIT
 #include "arena/lending.h"
 
+#include "arena/misuse.h"
+
 namespace fastalloc
 {
 
-// The active stack passes to the face, if all of it may be handed out and the face has none.
+namespace
+{
+
+// Where not all of a stack may be handed out: to find where to cut it, as many links are followed.
+constexpr uint32_t part_max = 64;
+
+// The last of the first `count` blocks of a stack.
+void *block_in_stack(void *first, uint32_t count)
+{
+    void *block = first;
+    for (uint32_t step = 1; step < count; ++step)
+    {
+        block = next_of(block);
+        if (FASTALLOC_UNLIKELY(!in_window(reinterpret_cast<uintptr_t>(block))))
+            fatal_broken_link(block);
+    }
+    return block;
+}
+
+} // namespace
+
+// The active stack passes to the face, or the part of it that may be handed out. Requires: the face has none.
 void Arena::lend(SizeClass size_class)
 {
     Face *const face = face_of(this);
     Bin &bin = bins[size_class];
     Bin &lent = face->arena.bins[size_class];
-    const uint32_t count = bin.count();
-    const uint64_t bytes = count * class_bytes(size_class);
-    if (bin.head == nullptr || lent.head != nullptr || bytes > face->left_bytes[size_class])
+    uint64_t &left = face->left_bytes[size_class];
+    const size_t bytes = class_bytes(size_class);
+    const uint32_t all = bin.count();
+    if (FASTALLOC_LIKELY(all * bytes <= left))
+    {
+        left -= all * bytes;
+        lent.room.store(lent_limit - all);
+        lent.head = bin.head;
+        std::atomic_signal_fence(std::memory_order_release); // as in Bin::push
+        bin.head = nullptr;
+        bin.room.store(bin.limit);
         return;
-    face->left_bytes[size_class] -= bytes;
+    }
+    const uint64_t fit = left / bytes;
+    const uint32_t count = fit < part_max ? static_cast<uint32_t>(fit) : part_max;
+    if (count == 0)
+        return;
+    left -= count * bytes;
+    void *const first = bin.head;
+    void *const last = block_in_stack(first, count);
+    // A fork in between loses the part in the child, but never has it twice.
+    bin.head = next_of(last);
+    bin.room.store(bin.room.load() + count);
+    std::atomic_signal_fence(std::memory_order_release);
+    set_next(last, nullptr);
     lent.room.store(lent_limit - count);
-    lent.head = bin.head;
-    std::atomic_signal_fence(std::memory_order_release); // as in Bin::push
-    bin.head = nullptr;
-    bin.room.store(bin.limit);
+    std::atomic_signal_fence(std::memory_order_release);
+    lent.head = first;
 }
 
 uint64_t Arena::bytes_lent() const

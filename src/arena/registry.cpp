@@ -70,9 +70,11 @@ Arena *Registry::new_arena(Node place, Arena::Purpose purpose)
     auto *memory = reinterpret_cast<void *>(address_of_slice(run.slice));
     if (!run.zeroed && !node_heap(place).discard_taken(run.slice))
         memset(memory, 0, sizeof(Arena));
-    Arena *arena =
-        new (memory) Arena(attached_operations_ != nullptr ? attached_operations_ : usual_operations(), place, purpose);
-    arena->homed = topology::has_homes();
+    const bool homed = topology::has_homes();
+    Arena *arena = new (memory) Arena(homed ? &homed_operations : &attached_operations, place, purpose);
+    arena->homed = homed;
+    if (attached_operations_ != nullptr)
+        arena->operations.set(attached_operations_);
     arena->link_secret = window_bounds.link_secret;
     make_face(arena);
     // Attached to one thread or to everybody: nobody may adopt its spans.

@@ -35,9 +35,6 @@ struct View
     const ArenaOperations *stray;    // the same of stray_arena
 };
 
-// What arenas do that nobody has given another table.
-const ArenaOperations *usual_operations();
-
 class Registry
 {
 public:

@@ -26,11 +26,6 @@ Arena *malloc_view_of(Arena *own)
     return lends ? &face_of(own)->arena : view;
 }
 
-const ArenaOperations *usual_operations()
-{
-    return topology::has_homes() ? &homed_operations : &attached_operations;
-}
-
 // Requires: the registry's lock.
 void Registry::show_view(ThreadWords *words, Arena *own)
 {
@@ -61,7 +56,7 @@ void Registry::show_to_all(const View &view)
         faces_.store(view.faces, std::memory_order_relaxed);
         for (Arena *arena = first(); arena != nullptr; arena = arena->next_arena.load(std::memory_order_acquire))
         {
-            arena->operations.set(view.attached != nullptr ? view.attached : usual_operations());
+            arena->operations.set(view.attached != nullptr ? view.attached : arena->usual_operations());
             make_face(arena);
             if (arena->words != nullptr && arena->words->malloc_arena.load(std::memory_order_relaxed) != &empty_arena)
                 show_view(arena->words, arena);

@@ -49,19 +49,22 @@ void hooked_release(Arena *hooked, void *block, Call call)
     }
     // A callback may have filled the bin, or sent the thread to another arena.
     if (record->owner.load() != thread_words.self || !record->bin->push(block, self->link_secret))
-        usual_operations()->release(thread_words.self, block, call);
+        thread_words.self->usual_operations()->release(thread_words.self, block, call);
 }
 
 // ---- samples only ------------------------------------------------------------------------------------------------------
 
-// A block that no sample lies on, with the whole stack that it is in.
+// A block that no sample lies on, out of a stack of such. Null: somebody has to look.
 void *allocate_lent(Arena *face, SizeClass size_class)
 {
     Arena *const own = owner_of(face);
-    if (own->bins[size_class].head == nullptr || !sampler.knows(face_of(own)))
+    Bin &bin = own->bins[size_class];
+    if (thread_words.self != own || !sampler.knows(face_of(own)) ||
+        (bin.head == nullptr && !own->take_spare(size_class)))
         return nullptr;
-    own->lend(size_class);
     Bin &lent = face->bins[size_class];
+    if (lent.head == nullptr)
+        own->lend(size_class);
     return lent.head != nullptr ? lent.pop(own->link_secret) : nullptr;
 }
 

@@ -23,7 +23,7 @@ Beneath beneath()
     if (Arena *const first = first_view())
         return {first, first->operations.table()};
     if (Arena *const self = thread_words.self)
-        return {self, usual_operations()};
+        return {self, self->usual_operations()};
     return {&stray_arena, &stray_operations};
 }
 
@@ -238,8 +238,11 @@ void tell_after(void *resized, size_t size, fastalloc_event *old)
 } // namespace
 
 // While only samples are wanted.
-void *sampled_reallocate(Arena *, void *block, size_t size)
+void *sampled_reallocate(Arena *arena, void *block, size_t size)
 {
+    const Span *const record = record_of(block);
+    if (record != nullptr && record->owner.load() != nullptr)
+        return plain_reallocate(arena, block, size); // which allocates and releases
     return reallocate_told_to_samples(beneath(), block, size, shape_beneath(Call::realloc, block));
 }
 
