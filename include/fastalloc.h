@@ -181,6 +181,23 @@ struct fastalloc_observer
      * still is. Called by the thread whose allocation passed the limit, before that returns; the function
      * may allocate and free. Not called again before a sixteenth of the limit was free in between. */
     void (*soft_limit_passed)(void *context, uint64_t held, uint64_t limit);
+
+    /* The following are told in the order in which they happened, of all threads by one of them: at the end of
+     * a call that allocates more than bins have, or of a purge. They may allocate and free. */
+
+    /* From `address` on so many bytes are held from now on (held_bytes), asked from `node`, -1 for none: chunks, and
+     * mappings of large blocks. address is NULL where more happened at once than can be told apart. */
+    void (*memory_taken)(void *context, void *address, uint64_t bytes, int node);
+
+    /* They are not any more: given back to the system, or never written. What was taken less what was returned is
+     * what is held more than before. */
+    void (*memory_returned)(void *context, void *address, uint64_t bytes);
+
+    /* malloc_trim, fastalloc_purge or the soft limit has given back so many bytes, parts of chunks among them. */
+    void (*purged)(void *context, uint64_t bytes);
+
+    /* The setting hard_limit did not let so many bytes be held; once memory is purged they may be. */
+    void (*hard_limit_refused)(void *context, uint64_t bytes);
 };
 
 /* From now on `observer` is told, which must stay valid and unchanged until another one is and all calls that

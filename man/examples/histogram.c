@@ -3,7 +3,7 @@
  * histogram.c - how many bytes a program holds, by the size of its blocks, every second
  *
  *     cc -shared -fPIC histogram.c -o histogram.so $(pkg-config --cflags --libs fastalloc)
- *     LD_PRELOAD=./histogram.so PROGRAM
+ *     LD_PRELOAD="libfastalloc.so.1 ./histogram.so" PROGRAM
  *
  * Samples one byte in half a mebibyte, so the program stays as fast as it is. Each sample stands for so many bytes.
  */

@@ -252,12 +252,13 @@ FASTALLOC_EXPORT size_t fastalloc_purge() noexcept
 
 FASTALLOC_EXPORT int fastalloc_observe(const struct fastalloc_observer *who) noexcept
 {
-    if (who != nullptr && who->size < sizeof *who)
+    constexpr size_t first_version_bytes = offsetof(fastalloc_observer, memory_taken);
+    if (who != nullptr && who->size < first_version_bytes)
     {
         errno = EINVAL;
         return -1;
     }
-    observer.store(who, std::memory_order_release);
+    observe(who);
     return 0;
 }
 

@@ -10,6 +10,7 @@
 #include "os/options.h"
 #include "os/topology.h"
 #include "watch/hooks.h"
+#include "watch/probe_calls.h"
 
 #include <dlfcn.h>
 #include <pthread.h>
@@ -64,6 +65,8 @@ __attribute__((constructor)) void fastalloc::fastalloc_process_starts()
     }
     // Registered early, so run last before a fork and first after it: other handlers may allocate.
     pthread_atfork(fork_prepare, fork_parent, fork_child);
+    if (options().probes == Probes::on)
+        probe_calls();
     if (program_malloc_is_ours && options().background_thread == BackgroundThread::on)
         background.start();
 }

@@ -26,8 +26,14 @@ void let_time_pass();
 // if that does not help.
 void heed_limits();
 
-// Who is told, null for nobody. Stored by a release, read by an acquire: what it points to is seen whole.
-extern std::atomic<const fastalloc_observer *> observer;
+// Who is told from now on, null for nobody. What it points to is seen whole: a release, read by an acquire.
+void observe(const fastalloc_observer *who);
+
+// Tells the observer what has happened to memory. Requires: no lock held.
+void tell_memory_events();
+
+// In the child of a fork the thread that was telling may be gone.
+void forget_who_was_telling();
 
 // What `attempt` yields, a pointer or an Allocation: once more after a purge if there is a limit that may be in the way.
 template <typename Attempt>

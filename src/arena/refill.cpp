@@ -7,6 +7,7 @@
 #include "arena/budget.h"
 #include "arena/misuse.h"
 #include "arena/registry.h"
+#include "base/probes.h"
 #include "os/clock.h"
 
 namespace fastalloc
@@ -184,6 +185,7 @@ Allocation Arena::refill(SizeClass size_class)
     gather(size_class, bin.limit > 1 ? bin.limit : 1, &chain);
     ebb_.rise(held_, now_ms);
     ++refills_;
+    FASTALLOC_PROBE3(refill, this, class_bytes(size_class), chain.count);
     slow_path_done();
     if (chain.count <= 1)
         return {chain.first, chain.zeroed};
@@ -352,6 +354,7 @@ void Arena::overflow(Span *record, void *block)
     const unsigned index = record->size_class;
     Bin &bin = bins[index];
     ++overflows_;
+    FASTALLOC_PROBE2(overflow, this, class_bytes(record->size_class));
     if (ebbs())
         empty_bins();
     else

@@ -3,6 +3,8 @@
 // Every lock at once: for whoever needs the whole allocator to stand still, and around a fork.
 #include "arena/registry.h"
 
+#include "arena/purge.h"
+#include "heap/memory_events.h"
 #include "heap/outside.h"
 
 namespace fastalloc
@@ -20,6 +22,7 @@ void for_each_lock(Visitor visit)
     for_each_node_heap([&](NodeHeap &heap) { visit(heap.lock); });
     visit(window.lock);
     visit(outside.lock);
+    visit(memory_events.lock);
 }
 
 } // namespace
@@ -99,6 +102,7 @@ bool Registry::fork_child()
         }
     }
     end_fork();
+    forget_who_was_telling();
     return stands_still;
 }
 

@@ -12,6 +12,7 @@
 #include "arena/arena.h"
 
 #include "arena/misuse.h"
+#include "base/probes.h"
 
 namespace fastalloc
 {
@@ -50,6 +51,7 @@ FASTALLOC_INLINE void Arena::hand_to(Arena *owner, void *first, void *last, uint
     remote_batches_.store(remote_batches_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
     if (FASTALLOC_UNLIKELY(homed))
         count_freed_for_others(&heap(), first, last);
+    FASTALLOC_PROBE3(hand_over, this, owner, bytes);
     owner->push_inbox(first, last, bytes);
 }
 

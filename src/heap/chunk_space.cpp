@@ -2,6 +2,7 @@
 #include "heap/chunk_space.h"
 
 #include "heap/limits.h"
+#include "heap/memory_events.h"
 #include "os/options.h"
 
 namespace fastalloc
@@ -109,8 +110,10 @@ ChunkIndex ChunkSpace::take(unsigned count, PageKind wanted)
         first = find(count, wanted, false);
     if (first == no_chunk)
         first = find(count, other, false);
-    if (first == no_chunk || !limits.take(not_held(first, count) * chunk_bytes))
+    const size_t more = first != no_chunk ? not_held(first, count) * chunk_bytes : 0;
+    if (first == no_chunk || !limits.take(more))
         return no_chunk;
+    tell_taken(address_of_chunk(first), more, place());
     for (unsigned offset = 0; offset < count; ++offset)
     {
         if (options().huge == Huge::hugetlb)
@@ -134,10 +137,18 @@ void ChunkSpace::take_one(ChunkIndex index)
     chunk_at(index)->state = ChunkState::open;
 }
 
+// Free chunks are not held any more, as far as they hold nothing.
+void ChunkSpace::let_go(ChunkIndex first, unsigned count)
+{
+    const size_t bytes = not_held(first, count) * chunk_bytes;
+    limits.give_back(bytes);
+    tell_returned(address_of_chunk(first), bytes, place());
+}
+
 void ChunkSpace::give(ChunkIndex index)
 {
     enter_free(index);
-    limits.give_back(not_held(index, 1) * chunk_bytes);
+    let_go(index, 1);
 }
 
 bool ChunkSpace::commit_more(unsigned count, PageKind kind)
@@ -283,7 +294,7 @@ void ChunkSpace::returned(Row row, bool discarded)
         }
         enter_free(row.first + offset);
     }
-    limits.give_back(not_held(row.first, row.count) * chunk_bytes);
+    let_go(row.first, row.count);
 }
 
 void ChunkSpace::after_fork_in_child()

@@ -150,6 +150,7 @@ private:
     void split(ChunkIndex index);
     void go_home(ChunkIndex index);
     void count_slack(int chunks);
+    void let_go(ChunkIndex first, unsigned count);
     void enter_free(ChunkIndex index);
     void leave_free(ChunkIndex index);
 

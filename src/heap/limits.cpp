@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include "heap/limits.h"
 
+#include "base/probes.h"
+#include "heap/memory_events.h"
+
 #include "os/options.h"
 
 namespace fastalloc
@@ -61,7 +64,11 @@ bool Limits::take(uint64_t bytes)
     uint64_t now = held();
     do
         if (bytes > hard || now > hard - bytes)
+        {
+            FASTALLOC_PROBE2(limit, bytes, now);
+            fastalloc::memory_events.post(MemoryEvent::Kind::refused, 0, bytes, unplaced);
             return false;
+        }
     while (!held_.compare_exchange_weak(now, now + bytes, std::memory_order_relaxed));
     look_at_growth(now + bytes);
     return true;
@@ -70,11 +77,11 @@ bool Limits::take(uint64_t bytes)
 void Limits::look_at_growth(uint64_t held)
 {
     if (held > limit_of(options().soft_limit) && !is_above_soft_.exchange(true, std::memory_order_relaxed))
-        news_.fetch_or(above_soft, std::memory_order_relaxed);
+        add_news(above_soft);
     if (held >= read_again_from_.load(std::memory_order_relaxed) && options().cgroup == Cgroup::automatic)
     {
         read_again_from_.store(held + held / growth_share, std::memory_order_relaxed);
-        news_.fetch_or(grown, std::memory_order_relaxed);
+        add_news(grown);
     }
 }
 
@@ -89,7 +96,7 @@ void Limits::give_back(uint64_t bytes)
 Limits::News Limits::take_news()
 {
     const unsigned news = news_.exchange(0, std::memory_order_relaxed);
-    return {(news & above_soft) != 0, (news & grown) != 0};
+    return {(news & above_soft) != 0, (news & memory_events) != 0, (news & grown) != 0};
 }
 
 } // namespace fastalloc

@@ -49,8 +49,9 @@ public:
 
     struct News
     {
-        bool above_soft; // the soft limit was passed
-        bool grown;      // by so much since the last time that the control group's limit is to be read again
+        bool above_soft;    // the soft limit was passed
+        bool memory_events; // there are some to be told: heap/memory_events.h
+        bool grown;         // by so much since the last time that the control group's limit is to be read again
     };
 
     bool has_news() const
@@ -61,6 +62,18 @@ public:
     // The first who asks gets it.
     News take_news();
 
+    enum NewsBit : unsigned
+    {
+        above_soft = 1,
+        grown = 2,
+        memory_events = 4,
+    };
+
+    void add_news(unsigned bit)
+    {
+        news_.fetch_or(bit, std::memory_order_relaxed);
+    }
+
     // It was, but is not any more: it is news when it is passed again.
     void forget_soft_limit_was_passed()
     {
@@ -68,12 +81,6 @@ public:
     }
 
 private:
-    enum : unsigned
-    {
-        above_soft = 1,
-        grown = 2,
-    };
-
     void look_at_growth(uint64_t held);
 
     std::atomic<uint64_t> held_{0};

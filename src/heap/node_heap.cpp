@@ -2,6 +2,7 @@
 #include "heap/node_heap.h"
 
 #include "heap/limits.h"
+#include "heap/memory_events.h"
 #include "heap/outside.h"
 #include "os/options.h"
 
@@ -320,6 +321,7 @@ bool NodeHeap::take_exactly(SliceIndex slice, unsigned count)
                           });
     if (!all_free || !limits.take(not_held * chunk_bytes))
         return false;
+    tell_taken(address_of_slice(slice), not_held * chunk_bytes, place());
     in_chunks([this](ChunkIndex index, unsigned first, unsigned part) {
         Chunk *chunk = chunk_at(index);
         if (chunk->state == ChunkState::free)

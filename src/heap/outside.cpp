@@ -4,6 +4,7 @@
 #include "base/bits.h"
 #include "base/config.h"
 #include "heap/limits.h"
+#include "heap/memory_events.h"
 #include "heap/node_heap.h"
 #include "os/options.h"
 #include "os/pages.h"
@@ -53,16 +54,21 @@ void *resized_or_moved(void *block, size_t old_bytes, size_t bytes)
 }
 
 // The same for a block, within the limits.
-void *resized(void *block, size_t old_bytes, size_t bytes)
+void *resized(void *block, size_t old_bytes, size_t bytes, Node node)
 {
     const size_t more = bytes > old_bytes ? bytes - old_bytes : 0;
     if (!limits.take(more))
         return nullptr;
     void *const place = resized_or_moved(block, old_bytes, bytes);
     if (place == nullptr)
+    {
         limits.give_back(more);
-    else if (bytes < old_bytes)
+        return nullptr;
+    }
+    if (bytes < old_bytes)
         limits.give_back(old_bytes - bytes);
+    tell_returned(reinterpret_cast<uintptr_t>(block), old_bytes, node);
+    tell_taken(reinterpret_cast<uintptr_t>(place), bytes, node);
     return place;
 }
 
@@ -140,6 +146,7 @@ void *Outside::allocate(size_t size, size_t alignment, Node place)
     }
     place_pages(block, bytes, place);
     advise(block, bytes);
+    tell_taken(reinterpret_cast<uintptr_t>(block), bytes, place);
     return block;
 }
 
@@ -147,11 +154,12 @@ bool Outside::release(void *block)
 {
     if (lock.held_by_me() && !Lock::passes_now())
         return true;
-    const size_t bytes = leave(block, Leaving::for_good).bytes;
-    if (bytes == 0)
+    const Entry left = leave(block, Leaving::for_good);
+    if (left.bytes == 0)
         return false;
-    pages::unmap(block, bytes);
-    limits.give_back(bytes);
+    pages::unmap(block, left.bytes);
+    limits.give_back(left.bytes);
+    tell_returned(left.address, left.bytes, left.place);
     return true;
 }
 
@@ -195,11 +203,11 @@ void *Outside::reallocate(void *block, size_t size)
     size_t bytes = exact;
     if (exact > old_bytes && exact - old_bytes < old_bytes / growth_share)
         bytes = in_pages(old_bytes + old_bytes / growth_share);
-    void *place = resized(block, old_bytes, bytes);
+    void *place = resized(block, old_bytes, bytes, old.place);
     if (place == nullptr && bytes != exact)
     {
         bytes = exact;
-        place = resized(block, old_bytes, bytes);
+        place = resized(block, old_bytes, bytes, old.place);
     }
     if (place == nullptr)
     {
@@ -218,6 +226,8 @@ void *Outside::carry_out(uintptr_t address, size_t bytes, size_t size, Node want
     void *const place = carried_out(address, bytes, whole, wanted);
     if (place == nullptr)
         limits.give_back(whole);
+    else
+        tell_taken(reinterpret_cast<uintptr_t>(place), whole, wanted);
     return place;
 }
 

@@ -69,6 +69,10 @@ constexpr Option table[] = {
      "Where memory comes from on several nodes: a thread's own, wherever it is touched first, all in turn, or NODES.",
      "0.1", read_member<&Options::numa>, write_member<&Options::numa>, &Options::numa_nodes},
 
+    {"probes", OptionKind::choice, "off|on", value_of(Probes::off), 0, 1,
+     "Whether tracers see a probe in each allocation and free, which makes these slower.",
+     "0.1", read_member<&Options::probes>, write_member<&Options::probes>},
+
     {"soft_limit", OptionKind::size, nullptr, 0, 0, 1024 * tebibyte,
      "Memory held from which on everything free is given back, and the program told if that does not help; 0 for none.",
      "0.1", read_member<&Options::soft_limit>, write_member<&Options::soft_limit>},

@@ -68,6 +68,13 @@ enum class Huge : uint8_t
     hugetlb, // all, from the pool the administrator has set aside, as far as that goes
 };
 
+// Whether probes are passed on each allocation and free.
+enum class Probes : uint8_t
+{
+    off,
+    on,
+};
+
 // Which memory nodes memory comes from.
 enum class Numa : uint8_t
 {
@@ -87,6 +94,7 @@ struct Options
     Huge huge;
     Numa numa;
     NodeSet numa_nodes;        // of Numa::bind
+    Probes probes;
     uint64_t soft_limit;       // bytes, 0 for none
     uint64_t hard_limit;       // the same
     uint64_t slack;            // bytes

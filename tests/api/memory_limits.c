@@ -109,8 +109,9 @@ static void count_and_free(void *context, uint64_t held, uint64_t limit)
 // What is told may free: a cache that is emptied.
 static void pass_the_soft_limit(void)
 {
-    static struct fastalloc_observer observer = {sizeof observer, &told, count_and_free};
-    struct fastalloc_observer small = {8, NULL, NULL};
+    static struct fastalloc_observer observer = {
+        .size = sizeof observer, .context = &told, .soft_limit_passed = count_and_free};
+    struct fastalloc_observer small = {.size = 8};
     require(fastalloc_observe(&small) == -1 && errno == EINVAL);
     require(fastalloc_observe(&observer) == 0);
     for (unsigned round = 1; round <= 3; round++)
@@ -128,23 +129,58 @@ static void pass_the_soft_limit(void)
     require_whole_heap();
 }
 
+static uint64_t refused_bytes;
+static unsigned refusals, purges;
+
+static void count_refusal(void *context, uint64_t bytes)
+{
+    require(context == &refusals);
+    refusals++;
+    refused_bytes = bytes;
+}
+
+static void count_purge(void *context, uint64_t bytes)
+{
+    require(context == &refusals && bytes <= 64 * mib);
+    purges++;
+}
+
+static void ask_for_too_much(void)
+{
+    static struct fastalloc_observer observer = {
+        .size = sizeof observer, .context = &refusals, .purged = count_purge, .hard_limit_refused = count_refusal};
+    require(fastalloc_observe(&observer) == 0);
+    require(malloc(100 * mib) == NULL && errno == ENOMEM);
+    fastalloc_purge();
+    require(refusals == 2 && refused_bytes == 100 * mib && purges >= 1); // once more after a purge
+    require(fastalloc_observe(NULL) == 0);
+}
+
 enum
 {
     hard,
     hard_for_threads,
     soft,
+    refused,
     mode_count
 };
 static const struct mode modes[mode_count] = {
     [hard] = {"fill_up", fill_up, "hard_limit=64M"},
     [hard_for_threads] = {"fill_up_in_threads", fill_up_in_threads, "hard_limit=64M"},
     [soft] = {"pass_the_soft_limit", pass_the_soft_limit, "soft_limit=32M"},
+    [refused] = {"ask_for_too_much", ask_for_too_much, "hard_limit=64M"},
 };
 
 static void beyond_the_hard_limit_there_is_no_memory(void **state)
 {
     (void)state;
     assert_mode_succeeds(&modes[hard]);
+}
+
+static void what_the_hard_limit_refuses_is_told(void **state)
+{
+    (void)state;
+    assert_mode_succeeds(&modes[refused]);
 }
 
 static void threads_share_the_hard_limit(void **state)
@@ -165,6 +201,7 @@ int main(int count, char **arguments)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(beyond_the_hard_limit_there_is_no_memory),
         cmocka_unit_test(threads_share_the_hard_limit),
+        cmocka_unit_test(what_the_hard_limit_refuses_is_told),
         cmocka_unit_test(beyond_the_soft_limit_the_program_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

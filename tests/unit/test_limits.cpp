@@ -179,13 +179,16 @@ void a_soft_limit_purges_before_it_tells(void **)
 {
     assert_alone([] {
         use_settings("soft_limit=48M,slack=1G,cgroup=off");
-        static const fastalloc_observer who{sizeof who, &told, [](void *context, uint64_t held, uint64_t limit) {
-                                                require(limit == 48 * mib && held > limit);
-                                                ++*static_cast<unsigned *>(context);
-                                                told_held = held;
-                                                release_block(allocate_block(100));
-                                            }};
-        observer.store(&who, std::memory_order_release);
+        static fastalloc_observer who{};
+        who.size = sizeof who;
+        who.context = &told;
+        who.soft_limit_passed = [](void *context, uint64_t held, uint64_t limit) {
+            require(limit == 48 * mib && held > limit);
+            ++*static_cast<unsigned *>(context);
+            told_held = held;
+            release_block(allocate_block(100));
+        };
+        observe(&who);
         release_blocks(allocate_blocks(11'000, 4 * kibibyte)); // stays as slack
         require(limits.held() >= 40 * mib && told == 0);
         std::vector<void *> blocks;
@@ -195,7 +198,7 @@ void a_soft_limit_purges_before_it_tells(void **)
         for (unsigned number = 0; number < 40; number++)
             blocks.push_back(allocate_block(mib));
         require(told == 1 && told_held <= 52 * mib);
-        observer.store(nullptr, std::memory_order_release);
+        observe(nullptr);
         release_blocks(blocks);
         purge(0);
         void *const large = allocate_block(60 * mib);
