@@ -4,6 +4,7 @@
 #include "arena/registry.h"
 
 #include "heap/outside.h"
+#include "os/barrier.h"
 
 namespace fastalloc
 {
@@ -47,6 +48,15 @@ void Registry::unlock_all_taken_for(Lock::Purpose purpose)
 bool Registry::lock_all()
 {
     return take_all_for(Lock::Purpose::standstill);
+}
+
+bool Registry::stop_all()
+{
+    if (!lock_all())
+        return false;
+    send_all_home();
+    barrier_in_all_threads();
+    return true;
 }
 
 void Registry::unlock_all()
