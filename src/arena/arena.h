@@ -132,6 +132,14 @@ public:
     // Gives back idle pages of this arena's spans until at most `keep` bytes of its node are idle. Requires: lock held.
     void discard_idle(uint64_t keep);
 
+    // Where its lists of free blocks begin, of bins and boxes, for a look at a thread that may be in the middle of an
+    // operation: arena/verify.cpp. While it hands over, a batch is out of the outbox and not yet in the owner's inbox.
+    const void *active_list(unsigned index) const;
+    const void *spare_list(unsigned index) const;
+    const void *outbox_list(unsigned slot) const;
+    const void *inbox_list() const;
+    bool is_handing_over() const;
+
     // The first broken invariant of what is not private, or null. Requires: lock held.
     const char *verify() const;
 
@@ -222,7 +230,9 @@ private:
     void flush_locked();
     void recover_locked();
     bool flush_slot(OutboxSlot *slot);
-    void hand_to(Arena *owner, void *first, void *last, uint32_t bytes);
+    void count_batch(const void *first, const void *last);
+    void link_into_inbox(void *first, void *last);
+    void inbox_grew(uint32_t bytes);
 
     // arena/idle.cpp
     void reckon_idle(Span *span);
@@ -272,6 +282,7 @@ private:
     OutboxSlot outbox_[outbox_slots] = {};
     std::atomic<uint32_t> outbox_total_{0};   // bytes; read by statistics, relaxed
     std::atomic<uint64_t> remote_batches_{0}; // the same
+    std::atomic<bool> is_handing_over_{false};
 
     // The inbox: a stack of batches. Push: compare-and-swap (release); taken whole by exchange (acquire). Written by
     // all threads, so on a line of its own.

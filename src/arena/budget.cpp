@@ -346,6 +346,7 @@ void Arena::recover_locked()
         slot = {};
     }
     outbox_total_.store(0, std::memory_order_relaxed);
+    is_handing_over_.store(false, std::memory_order_relaxed);
 }
 
 } // namespace fastalloc

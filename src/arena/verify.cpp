@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// What must hold of an arena and of a span, as functions that look and change nothing.
+// What must hold of an arena and of a span, and what else is to be seen of them: functions that look and change nothing.
 #include "arena/arena.h"
 
 #include "arena/misuse.h"
@@ -57,6 +57,31 @@ const char *Arena::verify_bins() const
             return broken;
     }
     return nullptr;
+}
+
+const void *Arena::active_list(unsigned index) const
+{
+    return peek(&bins[index].head);
+}
+
+const void *Arena::spare_list(unsigned index) const
+{
+    return peek(&backs_[index].spare);
+}
+
+const void *Arena::outbox_list(unsigned slot) const
+{
+    return peek(&outbox_[slot].first);
+}
+
+const void *Arena::inbox_list() const
+{
+    return inbox_.load(std::memory_order_acquire);
+}
+
+bool Arena::is_handing_over() const
+{
+    return is_handing_over_.load(std::memory_order_acquire);
 }
 
 void Arena::verify_or_die() const

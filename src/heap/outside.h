@@ -56,6 +56,15 @@ public:
         return bytes_.load(std::memory_order_relaxed);
     }
 
+    // Calls `each` with address, bytes and place of every block. Requires: lock held.
+    template <typename Each>
+    void for_each(Each each) const
+    {
+        for (size_t slot = 0; slot < capacity_; ++slot)
+            if (entries_[slot].address != 0)
+                each(entries_[slot].address, entries_[slot].bytes, entries_[slot].place);
+    }
+
     // The first thing that is wrong with the table, or null. Requires: lock held.
     const char *verify() const;
 
