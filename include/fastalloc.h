@@ -154,6 +154,37 @@ FASTALLOC_EXPORT int fastalloc_get_stats(struct fastalloc_stats *stats, size_t b
  * when called by a signal handler that interrupted the allocator. */
 FASTALLOC_EXPORT int fastalloc_check_heap(char *message, size_t bytes) FASTALLOC_NOEXCEPT;
 
+/* One block that the program holds. New members are only ever added at the end. */
+struct fastalloc_block
+{
+    size_t size;        /* of this structure: which members the library knows */
+    void *address;      /* as malloc returned it */
+    size_t usable;      /* bytes that may be written, as malloc_usable_size says */
+    size_t class_bytes; /* the block size a request was rounded up to; 0 above 256 KiB */
+    int node;           /* the memory node it was asked from, -1 if from none in particular */
+};
+
+/* Calls `visit` once for each block that is live at one moment, in this thread and with no lock held: it may
+ * allocate, free and resize whatever it likes. What is allocated since that moment is not visited, what is freed
+ * since then still is, so `visit` may look into a block only if nobody frees it meanwhile. Other threads wait
+ * while the moment is taken, and then empty their bins at their next call; the block of a call that another
+ * thread is in counts as either live or free, all others as what they are. `visit` must return by itself: not by
+ * longjmp, an exception or the end of its thread. A fork in it is allowed.
+ *
+ * Returns 0 when all were visited; what `visit` returned if that was not 0, which ends the visit; or -1
+ * with errno EBUSY when called by a signal handler that interrupted the allocator, or ENOMEM if there is no
+ * memory for a bit per block: then nothing was visited; or EUCLEAN if the program wrote to a free block or freed
+ * one twice: then all were visited, and free blocks behind that one, too. */
+FASTALLOC_EXPORT int fastalloc_heap_visit(int (*visit)(void *context, const struct fastalloc_block *block),
+                                          void *context) FASTALLOC_NOEXCEPT;
+
+/* Writes to the file descriptor `file` how many blocks are in use, their number and bytes for each block size, most
+ * bytes first, and the address and size of the ten largest, a line each and a write each, without allocating.
+ * The buffers of stdin, stdout and stderr are left out. What cannot be written is lost. The setting leak_check=exit
+ * does the same at the end of the process. Other threads as in fastalloc_heap_visit. Returns 1 if any block is in
+ * use, 0 if none is; or -1 with errno EBUSY or ENOMEM as above: then nothing is written. errno is kept otherwise. */
+FASTALLOC_EXPORT int fastalloc_leak_report(int file) FASTALLOC_NOEXCEPT;
+
 /* ---- memory that goes back ------------------------------------------------------------------------ */
 
 /* Gives everything that no block uses back to the system, at once, as malloc_trim(0): of all threads, but for

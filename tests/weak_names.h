@@ -27,6 +27,8 @@
 #pragma weak fastalloc_get_stats
 #pragma weak fastalloc_get_node_stats
 #pragma weak fastalloc_check_heap
+#pragma weak fastalloc_heap_visit
+#pragma weak fastalloc_leak_report
 #pragma weak fastalloc_purge
 #pragma weak fastalloc_background_thread_start
 #pragma weak fastalloc_background_thread_stop

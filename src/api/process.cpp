@@ -2,6 +2,7 @@
 #include "api/process.h"
 
 #include "api/background.h"
+#include "api/leaks.h"
 #include "api/names.h"
 #include "arena/allocate.h"
 #include "arena/foreign.h"
@@ -62,6 +63,7 @@ __attribute__((constructor)) void fastalloc::fastalloc_process_starts()
     {
         (void)topology::has_homes();
         window.place_once();
+        leak_check_begins();
     }
     // Registered early, so run last before a fork and first after it: other handlers may allocate.
     pthread_atfork(fork_prepare, fork_parent, fork_child);

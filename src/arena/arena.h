@@ -143,6 +143,19 @@ public:
     // arena/lending.h
     void lend(SizeClass size_class);
 
+    // Where its lists of free blocks begin, by bin or outbox slot, for a look at a thread that may be in the middle of an
+    // operation: arena/verify.cpp. While it hands over, a batch is out of the outbox and not yet in the owner's inbox.
+    enum class FreeList
+    {
+        active,
+        spare,
+        lent,
+        outbox,
+        inbox,
+    };
+    const void *first_in(FreeList list, unsigned number = 0) const;
+    bool is_handing_over() const;
+
     // The first broken invariant of what is not private, or null. Requires: lock held.
     const char *verify() const;
 
@@ -241,7 +254,9 @@ private:
     void flush_locked();
     void recover_locked();
     bool flush_slot(OutboxSlot *slot);
-    void hand_to(Arena *owner, void *first, void *last, uint32_t bytes);
+    void count_batch(const void *first, const void *last);
+    void link_into_inbox(void *first, void *last);
+    void inbox_grew(uint32_t bytes);
 
     // arena/idle.cpp
     void reckon_idle(Span *span);
@@ -291,6 +306,7 @@ private:
     OutboxSlot outbox_[outbox_slots] = {};
     std::atomic<uint32_t> outbox_total_{0};   // bytes; read by statistics, relaxed
     std::atomic<uint64_t> remote_batches_{0}; // the same
+    std::atomic<bool> is_handing_over_{false};
 
     // The inbox: a stack of batches. Push: compare-and-swap (release); taken whole by exchange (acquire). Written by
     // all threads, so on a line of its own.
@@ -303,43 +319,6 @@ static_assert(sizeof(Arena) <= 4096, "an arena's every-day part is one page");
 
 // See Lock::MayWait.
 bool may_wait();
-
-// Holds an arena's lock; looks at the inbox again after unlocking, for a pusher that could not get the lock meanwhile.
-// tests/models/inbox.cpp checks this protocol.
-class ArenaGuard
-{
-public:
-    explicit ArenaGuard(Arena *arena) : arena_(arena), outcome_(arena->lock.lock(may_wait))
-    {
-    }
-
-    ArenaGuard(Arena *arena, Guard::Try) : arena_(arena), outcome_(arena->lock.try_lock())
-    {
-    }
-
-    ~ArenaGuard()
-    {
-        if (outcome_ != Lock::Outcome::taken)
-            return;
-        arena_->lock.unlock();
-        // Sequentially consistent like the pusher's addition and its failed attempt at the lock: one of both sees the
-        // other.
-        if (FASTALLOC_UNLIKELY(arena_->inbox_bytes_.load() > inbox_bound))
-            arena_->drain_if_full();
-    }
-
-    ArenaGuard(const ArenaGuard &) = delete;
-    ArenaGuard &operator=(const ArenaGuard &) = delete;
-
-    explicit operator bool() const
-    {
-        return outcome_ == Lock::Outcome::taken || outcome_ == Lock::Outcome::passed;
-    }
-
-private:
-    Arena *arena_;
-    Lock::Outcome outcome_;
-};
 
 extern Arena empty_arena;  // where every thread's words start; also: somebody wants this thread to flush
 extern Arena ending_arena; // where they end: each call looks at what stray_arena's callers look at just then

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "arena/budget.h"
 
+#include "arena/arena_guard.h"
 #include "arena/lending.h"
 #include "arena/misuse.h"
 #include "arena/registry.h"
@@ -364,6 +365,7 @@ void Arena::recover_locked()
         slot = {};
     }
     outbox_total_.store(0, std::memory_order_relaxed);
+    is_handing_over_.store(false, std::memory_order_relaxed);
 }
 
 } // namespace fastalloc

@@ -9,6 +9,7 @@
 // the arena's lock.
 #include "arena/arena.h"
 
+#include "arena/arena_guard.h"
 #include "arena/misuse.h"
 #include "arena/registry.h"
 

@@ -4,6 +4,7 @@
 // goings.
 #include "arena/arena.h"
 
+#include "arena/arena_guard.h"
 #include "arena/budget.h"
 #include "arena/misuse.h"
 #include "arena/registry.h"

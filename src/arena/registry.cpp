@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "arena/registry.h"
 
+#include "arena/arena_guard.h"
 #include "heap/root.h"
 #include "os/clock.h"
 #include "os/options.h"
@@ -297,8 +298,13 @@ Arena *Registry::move(Arena *arena, Node place)
 void Registry::ask_all_to_flush()
 {
     Guard guard(lock, may_wait);
-    if (!guard)
-        return;
+    if (guard)
+        send_all_home();
+}
+
+// Every other thread comes by the registry's lock at its next call, and flushes. Requires: the lock.
+void Registry::send_all_home()
+{
     for (Arena *arena = first(); arena != nullptr; arena = arena->next_arena.load(std::memory_order_acquire))
     {
         if (arena->words != nullptr && arena->words != &thread_words)

@@ -66,6 +66,11 @@ public:
     // Asks every other thread to flush at its next call.
     void ask_all_to_flush();
 
+    // Stops all other threads: every lock taken, as by lock_all(), and all words shown empty_arena, so that a next call
+    // waits for the registry's lock. A thread may still be in the one operation on its own bins and outbox that it had
+    // begun. unlock_all() lets them go on. False as lock_all().
+    bool stop_all();
+
     // The calling thread was asked: flushes and looks at its own arena again.
     void flush_and_restore(Arena *arena);
 
@@ -131,6 +136,7 @@ private:
     bool take_all_for(Lock::Purpose purpose);
     void unlock_all_taken_for(Lock::Purpose purpose);
     void end_fork();
+    void send_all_home();
 
     // The view in force. Written under the lock; read by threads that look their words up without it (relaxed): who
     // writes them has the lock.

@@ -6,6 +6,7 @@
 #include "arena/purge.h"
 #include "heap/memory_events.h"
 #include "heap/outside.h"
+#include "os/barrier.h"
 
 namespace fastalloc
 {
@@ -50,6 +51,15 @@ void Registry::unlock_all_taken_for(Lock::Purpose purpose)
 bool Registry::lock_all()
 {
     return take_all_for(Lock::Purpose::standstill);
+}
+
+bool Registry::stop_all()
+{
+    if (!lock_all())
+        return false;
+    send_all_home();
+    barrier::heavy();
+    return true;
 }
 
 void Registry::unlock_all()

@@ -11,6 +11,7 @@
 // drainer keeps what is the arena's and forwards the rest. tests/models/inbox.cpp and owner.h check this protocol.
 #include "arena/arena.h"
 
+#include "arena/arena_guard.h"
 #include "arena/misuse.h"
 #include "base/probes.h"
 
@@ -46,13 +47,11 @@ FASTALLOC_SLOW void count_freed_for_others(NodeHeap *freers, const void *first, 
 
 } // namespace
 
-FASTALLOC_INLINE void Arena::hand_to(Arena *owner, void *first, void *last, uint32_t bytes)
+FASTALLOC_INLINE void Arena::count_batch(const void *first, const void *last)
 {
     remote_batches_.store(remote_batches_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
     if (FASTALLOC_UNLIKELY(homed))
         count_freed_for_others(&heap(), first, last);
-    FASTALLOC_PROBE3(hand_over, this, owner, bytes);
-    owner->push_inbox(first, last, bytes);
 }
 
 // Sends a slot on. Returns whether there was anything.
@@ -66,9 +65,15 @@ bool Arena::flush_slot(OutboxSlot *slot)
     const uint32_t bytes = slot->bytes;
     // Out of the slot before it is in the inbox: a fork in between loses a batch in the child, but never has it twice.
     outbox_total_.store(outbox_total_.load(std::memory_order_relaxed) - bytes, std::memory_order_relaxed);
+    is_handing_over_.store(true, std::memory_order_relaxed);
+    std::atomic_thread_fence(std::memory_order_release); // whoever finds the slot empty finds this
     *slot = {};
     std::atomic_signal_fence(std::memory_order_release);
-    hand_to(owner, first, last, bytes);
+    count_batch(first, last);
+    FASTALLOC_PROBE3(hand_over, this, owner, bytes);
+    owner->link_into_inbox(first, last);
+    is_handing_over_.store(false, std::memory_order_release);
+    owner->inbox_grew(bytes);
     return true;
 }
 
@@ -78,7 +83,11 @@ void Arena::release_remote(Arena *owner, Span *record, void *block)
     if (FASTALLOC_UNLIKELY(!block_begins(record, block)))
         fatal_inside("free", block, bytes);
     if (bytes >= outbox_bytes)
-        return hand_to(owner, block, block, bytes);
+    {
+        count_batch(block, block);
+        FASTALLOC_PROBE3(hand_over, this, owner, bytes);
+        return owner->push_inbox(block, block, bytes);
+    }
     OutboxSlot *const slot = &outbox_[slot_of(owner)];
     if (slot->owner != owner)
     {
@@ -99,7 +108,7 @@ void Arena::release_remote(Arena *owner, Span *record, void *block)
         flush_slot(slot);
 }
 
-void Arena::push_inbox(void *first, void *last, uint32_t bytes)
+FASTALLOC_INLINE void Arena::link_into_inbox(void *first, void *last)
 {
     void *head = inbox_.load(std::memory_order_relaxed);
     do
@@ -109,11 +118,21 @@ void Arena::push_inbox(void *first, void *last, uint32_t bytes)
             fatal_double_free(first, class_bytes(record_of(first)->size_class));
         set_next(last, head);
     } while (!inbox_.compare_exchange_weak(head, first, std::memory_order_release, std::memory_order_relaxed));
+}
+
+FASTALLOC_INLINE void Arena::inbox_grew(uint32_t bytes)
+{
     // Sequentially consistent, like the attempt at the lock that follows: see ArenaGuard's destructor.
     if (inbox_bytes_.fetch_add(bytes) + bytes <= inbox_bound)
         return;
     drain_if_full();
     give_back_excess(heap(), nullptr);
+}
+
+void Arena::push_inbox(void *first, void *last, uint32_t bytes)
+{
+    link_into_inbox(first, last);
+    inbox_grew(bytes);
 }
 
 void Arena::drain_if_full()

@@ -4,6 +4,7 @@
 // arena) and go. Everything here requires the arena's lock.
 #include "arena/arena.h"
 
+#include "arena/arena_guard.h"
 #include "arena/registry.h"
 #include "base/index_list.h"
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// What must hold of an arena and of a span, as functions that look and change nothing.
+// What must hold of an arena and of a span, and what else is to be seen of them: functions that look and change nothing.
 #include "arena/arena.h"
 
 #include "arena/lending.h"
@@ -63,6 +63,29 @@ const char *Arena::verify_bins() const
             return broken;
     }
     return nullptr;
+}
+
+const void *Arena::first_in(FreeList list, unsigned number) const
+{
+    switch (list)
+    {
+    case FreeList::active:
+        return peek(&bins[number].head);
+    case FreeList::spare:
+        return peek(&backs_[number].spare);
+    case FreeList::lent:
+        return has_face ? peek(&face_of(this)->arena.bins[number].head) : nullptr;
+    case FreeList::outbox:
+        return peek(&outbox_[number].first);
+    case FreeList::inbox:
+        return inbox_.load(std::memory_order_acquire);
+    }
+    return nullptr;
+}
+
+bool Arena::is_handing_over() const
+{
+    return is_handing_over_.load(std::memory_order_acquire);
 }
 
 void Arena::verify_or_die() const

@@ -84,4 +84,12 @@ private:
     Value value_ = Value{};
 };
 
+// A plain word that another thread may be writing to: a value it has had. For those who look at running threads from
+// outside, and check what they find.
+template <typename Value>
+__attribute__((no_sanitize("thread"))) inline Value peek(const Value *place)
+{
+    return __atomic_load_n(place, __ATOMIC_ACQUIRE);
+}
+
 } // namespace fastalloc

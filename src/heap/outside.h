@@ -62,6 +62,13 @@ public:
         return bytes_.load(std::memory_order_relaxed);
     }
 
+    // Calls `each` with address, bytes and place of every block. Requires: lock held.
+    template <typename Each>
+    void for_each(Each each) const
+    {
+        table_.for_each([&](const Entry &entry) { each(entry.address, entry.bytes, entry.place); });
+    }
+
     // The first thing that is wrong with the table, or null. Requires: lock held.
     const char *verify() const;
 

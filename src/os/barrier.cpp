@@ -32,10 +32,9 @@ void prepare()
 void heavy()
 {
     std::atomic_thread_fence(std::memory_order_seq_cst);
-    if (both_full.load(std::memory_order_relaxed) || membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED))
-        return;
-    membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED); // the child of a fork may have to register itself
-    membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED);
+    // A process must say once that it will do this, and the child of a fork may have to again.
+    if (!membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED) && membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED))
+        membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED);
 }
 
 } // namespace fastalloc::barrier

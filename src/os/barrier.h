@@ -17,7 +17,7 @@ namespace fastalloc::barrier
 // Whether light() has to be a full barrier. Written by prepare(), before the first heavy().
 extern std::atomic<bool> both_full;
 
-// Asks the kernel for it. Before the first use of either; any thread, again in the child of a fork.
+// Asks the kernel for it. Before the first use of light(); any thread.
 void prepare();
 
 inline void light()
@@ -28,6 +28,8 @@ inline void light()
         std::atomic_signal_fence(std::memory_order_seq_cst);
 }
 
+// Any thread, whatever it holds; keeps errno. Also for an order against stores and loads that have no light() between
+// them, but one instruction at least: then only as far as the kernel has membarrier.
 void heavy();
 
 } // namespace fastalloc::barrier

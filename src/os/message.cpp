@@ -35,11 +35,11 @@ constexpr size_t kernel_signal_set_bytes = 8;
 constinit std::atomic<bool> fatal_line_taken{false};
 
 // Writes all of it; gives up at the first error but EINTR. Returns that error or 0.
-int write_whole(const char *bytes, size_t count)
+int write_whole(int file, const char *bytes, size_t count)
 {
     while (count != 0)
     {
-        const long written = syscall(SYS_write, STDERR_FILENO, bytes, count);
+        const long written = syscall(SYS_write, file, bytes, count);
         if (written < 0 && errno == EINTR)
         {
             continue;
@@ -56,7 +56,7 @@ int write_whole(const char *bytes, size_t count)
 
 // Writes the line with SIGPIPE held back, and takes back the one that this write raised, so that a program
 // whose standard error lost its reader is not killed by a warning. One that was pending before stays pending.
-void write_line(const char *bytes, size_t count)
+void write_line(int file, const char *bytes, size_t count)
 {
     const int errno_before = errno;
     sigset_t broken_pipe;
@@ -68,7 +68,7 @@ void write_line(const char *bytes, size_t count)
     pthread_sigmask(SIG_BLOCK, &broken_pipe, &blocked_before);
     sigpending(&pending_before);
 
-    if (write_whole(bytes, count) == EPIPE && sigismember(&pending_before, SIGPIPE) == 0)
+    if (write_whole(file, bytes, count) == EPIPE && sigismember(&pending_before, SIGPIPE) == 0)
     {
         const timespec no_wait = {};
         while (syscall(SYS_rt_sigtimedwait, &broken_pipe, nullptr, &no_wait, kernel_signal_set_bytes) < 0 &&
@@ -95,8 +95,13 @@ Message::Message() : line_(bytes_, sizeof(bytes_) - 1)
 
 void Message::warn()
 {
+    write(STDERR_FILENO);
+}
+
+void Message::write(int file)
+{
     bytes_[line_.length()] = '\n';
-    write_line(bytes_, line_.length() + 1);
+    write_line(file, bytes_, line_.length() + 1);
 }
 
 void Message::fatal()

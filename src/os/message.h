@@ -87,6 +87,9 @@ public:
     // Ends the line and writes it; the process goes on. Requires: nothing is called on the message afterwards.
     FASTALLOC_SLOW void warn();
 
+    // The same to another file.
+    FASTALLOC_SLOW void write(int file);
+
     // Keeps the line for fatal_line(), writes it and ends the process with SIGABRT.
     [[noreturn]] FASTALLOC_SLOW void fatal();
 

@@ -65,6 +65,14 @@ constexpr Option table[] = {
      "Which memory asks for huge pages: what is large enough for them, all, none, or all from the pool of hugetlbfs.",
      "0.1", read_member<&Options::huge>, write_member<&Options::huge>},
 
+    {"leak_check", OptionKind::choice, "off|exit", value_of(LeakCheck::off), 0, 1,
+     "Whether the blocks that are still in use are reported on standard error when the process exits.",
+     "0.1", read_member<&Options::leak_check>, write_member<&Options::leak_check>},
+
+    {"leak_exit_code", OptionKind::size, nullptr, 0, 0, 255,
+     "What the process exits with if leak_check has reported anything; 0 for its own code.",
+     "0.1", read_member<&Options::leak_exit_code>, write_member<&Options::leak_exit_code>},
+
     {"numa", OptionKind::choice, "auto|off|interleave|bind:NODES", value_of(Numa::automatic), 0, 3,
      "Where memory comes from on several nodes: a thread's own, wherever it is touched first, all in turn, or NODES.",
      "0.1", read_member<&Options::numa>, write_member<&Options::numa>, &Options::numa_nodes},

@@ -45,6 +45,13 @@ enum class Check : uint8_t
     on,
 };
 
+// When the blocks that are still in use are reported unasked.
+enum class LeakCheck : uint8_t
+{
+    off,
+    exit, // at the end of the process
+};
+
 // Whether a thread in the background runs from the start.
 enum class BackgroundThread : uint8_t
 {
@@ -92,6 +99,8 @@ struct Options
     Check check;
     Foreign foreign;
     Huge huge;
+    LeakCheck leak_check;
+    uint64_t leak_exit_code; // 0: the program's own
     Numa numa;
     NodeSet numa_nodes;        // of Numa::bind
     Probes probes;

@@ -16,21 +16,23 @@ from pathlib import Path
 import report
 
 WITHOUT_CALLS = """
-    __cxa_finalize __environ __errno_location __gmon_start__ __progname __register_atfork __rseq_offset
+    __cxa_atexit __cxa_finalize __environ __errno_location __gmon_start__ __progname __register_atfork __rseq_offset
     _ITM_deregisterTMCloneTable
     _ITM_registerTMCloneTable _ZSt15get_new_handlerv _ZSt17__throw_bad_allocv __libc_free __libc_realloc
     __stack_chk_fail
     __stack_chk_guard bcmp dlsym environ getauxval memcmp memcpy memmove memset program_invocation_short_name
     pthread_attr_destroy pthread_attr_init pthread_attr_setstacksize pthread_key_create pthread_mutex_lock
-    pthread_mutex_unlock pthread_setspecific sigaddset sigemptyset sigfillset sigismember strchr strcspn strlen strncmp
-    strrchr strstr syscall
+    pthread_mutex_unlock pthread_setspecific sigaddset sigemptyset sigfillset sigismember stderr stdin stdout strchr
+    strcspn strlen strncmp strrchr strstr syscall
 """.split()
 
-# abort sends the signal that ends the process; dlopen is asked for what is loaded already.
+# abort sends the signal that ends the process, and exit is called where it has been; dlopen is asked for what is loaded
+# already.
 CALLS = {
     "abort": [],
     "clock_gettime": ["clock_gettime"],
     "dlopen": [],
+    "exit": [],
     "fprintf": ["write"],
     "fwrite": ["write"],
     "getpid": ["getpid"],

@@ -10,6 +10,7 @@
 #pragma once
 
 #include "arena/allocate.h"
+#include "arena/arena_guard.h"
 #include "arena/registry.h"
 #include "base/text.h"
 #include "heap/outside.h"

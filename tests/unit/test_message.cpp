@@ -112,6 +112,17 @@ void a_line_leaves_in_one_write(void **)
     close(ends[1]);
 }
 
+void a_line_for_another_file_goes_there_alone(void **)
+{
+    const int file = memfd_create("lines", 0);
+    const Captured captured = capture([file] { Message().text("here").write(file); });
+    assert_int_equal(captured.length, 0);
+    char bytes[100] = "";
+    assert_true(pread(file, bytes, sizeof(bytes) - 1, 0) > 0);
+    assert_non_null(strstr(bytes, "]: here\n"));
+    close(file);
+}
+
 void errno_is_kept_when_the_line_is_written(void **)
 {
     int after = 0;
@@ -327,6 +338,7 @@ int main()
         cmocka_unit_test(a_long_program_name_leaves_room_for_the_message),
         cmocka_unit_test(a_long_line_is_cut_and_still_ends_with_one_newline),
         cmocka_unit_test(a_line_leaves_in_one_write),
+        cmocka_unit_test(a_line_for_another_file_goes_there_alone),
         cmocka_unit_test(errno_is_kept_when_the_line_is_written),
         cmocka_unit_test(a_closed_standard_error_is_silence),
         cmocka_unit_test(a_standard_error_that_fails_to_write_is_silence),

@@ -80,6 +80,8 @@ void the_defaults_are_the_ones_that_are_documented(void **)
     assert_int_equal(options().slack, 4 * mib);
     assert_int_equal(options().slack_share, 125);
     assert_int_equal(options().demand_half_life, 1000);
+    assert_true(options().leak_check == LeakCheck::off);
+    assert_int_equal(options().leak_exit_code, 0);
     assert_int_equal(options().lease_fund, 16 * mib);
     assert_int_equal(options().lease_share, 125);
     assert_int_equal(options().arena_budget, 32 * kib);
@@ -87,7 +89,7 @@ void the_defaults_are_the_ones_that_are_documented(void **)
 
 void each_row_has_a_name_a_sentence_and_a_version(void **)
 {
-    assert_int_equal(option_table().count, 14);
+    assert_int_equal(option_table().count, 16);
     for (const Option &option : option_table())
     {
         assert_true(strlen(option.name) > 0 && strlen(option.name) < 24);

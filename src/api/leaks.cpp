@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: MIT
+#include "api/leaks.h"
+
+#include "api/names.h"
+#include "os/options.h"
+#include "watch/early_blocks.h"
+#include "watch/heap_visit.h"
+#include "watch/leak_report.h"
+
+#include <cerrno>
+#include <cstdlib>
+#include <unistd.h>
+
+using namespace fastalloc;
+
+namespace
+{
+
+// exit() may be called anew from here: libc goes on with what is left to do and takes the last code.
+void report_at_exit()
+{
+    const Leaks leaks = report_leaks(STDERR_FILENO, Verbosity::if_any);
+    const auto code = static_cast<int>(options().leak_exit_code);
+    if (leaks == Leaks::some && code != 0)
+        exit(code);
+}
+
+int failed_with(int reason)
+{
+    errno = reason;
+    return -1;
+}
+
+} // namespace
+
+#ifdef FASTALLOC_STATIC
+
+// What libstdc++ keeps for exceptions where there is no memory. In a static program it is taken after our start.
+namespace __gnu_cxx
+{
+void __freeres() __attribute__((weak));
+}
+
+// Destructors without a priority, and those of objects, have run.
+__attribute__((destructor(101))) static void process_ends()
+{
+    if (options().leak_check != LeakCheck::exit)
+        return;
+    if (__gnu_cxx::__freeres != nullptr)
+        __gnu_cxx::__freeres();
+    report_at_exit();
+}
+
+void fastalloc::leak_check_begins()
+{
+    if (options().leak_check == LeakCheck::exit)
+        early_blocks.note();
+}
+
+#else
+
+extern "C" int __cxa_atexit(void (*function)(void *), void *argument, void *library) noexcept;
+
+void fastalloc::leak_check_begins()
+{
+    if (options().leak_check != LeakCheck::exit)
+        return;
+    early_blocks.note();
+    // Of no library: else it would run with our own destructors.
+    __cxa_atexit([](void *) { report_at_exit(); }, nullptr, nullptr);
+}
+
+#endif
+
+extern "C" {
+
+FASTALLOC_EXPORT int fastalloc_heap_visit(int (*visit)(void *context, const struct fastalloc_block *block),
+                                          void *context) noexcept
+{
+    HeapSnapshot snapshot;
+    const SnapshotState state = take_snapshot(&snapshot);
+    if (state != SnapshotState::taken)
+        return failed_with(state == SnapshotState::busy ? EBUSY : ENOMEM);
+    if (const int told = snapshot.visit([=](const fastalloc_block &block) { return visit(context, &block); }))
+        return told;
+    return snapshot.broken() == nullptr ? 0 : failed_with(EUCLEAN);
+}
+
+FASTALLOC_EXPORT int fastalloc_leak_report(int file) noexcept
+{
+    switch (report_leaks(file, Verbosity::always))
+    {
+    case Leaks::none:
+        return 0;
+    case Leaks::some:
+        return 1;
+    case Leaks::busy:
+        return failed_with(EBUSY);
+    case Leaks::failed:
+        break;
+    }
+    return failed_with(ENOMEM);
+}
+
+} // extern "C"
