@@ -89,7 +89,7 @@ void the_defaults_are_the_ones_that_are_documented(void **)
 
 void each_row_has_a_name_a_sentence_and_a_version(void **)
 {
-    assert_int_equal(option_table().count, 16);
+    assert_int_equal(option_table().count, 17);
     for (const Option &option : option_table())
     {
         assert_true(strlen(option.name) > 0 && strlen(option.name) < 24);
