@@ -126,8 +126,7 @@ uint64_t Arena::bytes_in_bins() const
 {
     uint64_t bytes = 0;
     for (unsigned index = 0; index < class_count; ++index)
-        bytes += uint64_t{bins[index].count() + backs_[index].spare_count.load(std::memory_order_relaxed)} *
-                 class_bytes(static_cast<SizeClass>(index));
+        bytes += uint64_t{blocks_in_bin(index)} * class_bytes(static_cast<SizeClass>(index));
     return bytes;
 }
 

@@ -48,6 +48,7 @@ FASTALLOC_SLOW void count_freed_for_others(NodeHeap *freers, const void *first, 
 FASTALLOC_INLINE void Arena::hand_to(Arena *owner, void *first, void *last, uint32_t bytes)
 {
     remote_batches_.store(remote_batches_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+    remote_bytes_.store(remote_bytes_.load(std::memory_order_relaxed) + bytes, std::memory_order_relaxed);
     if (FASTALLOC_UNLIKELY(operations == &homed_operations))
         count_freed_for_others(&heap(), first, last);
     owner->push_inbox(first, last, bytes);

@@ -294,6 +294,25 @@ void *Outside::carried_out(uintptr_t address, size_t bytes, size_t whole, Node w
     return nullptr;
 }
 
+size_t Outside::table_bytes() const
+{
+    return capacity_ == 0 ? 0 : in_pages(capacity_ * sizeof(Entry));
+}
+
+size_t Outside::resident_table_bytes() const
+{
+    return pages::resident_pages(reinterpret_cast<uintptr_t>(entries_), table_bytes()) * pages::page_bytes();
+}
+
+uint64_t Outside::resident_bytes() const
+{
+    uint64_t pages = 0;
+    for (size_t slot = 0; slot < capacity_; ++slot)
+        if (entries_[slot].address != 0)
+            pages += pages::resident_pages(entries_[slot].address, entries_[slot].bytes);
+    return pages * pages::page_bytes();
+}
+
 const char *Outside::verify() const
 {
     uint64_t count = 0;

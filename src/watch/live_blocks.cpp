@@ -76,4 +76,22 @@ bool LiveBlocks::contains(const void *block) const
     return word != nullptr && is_aligned(offset) && (word->load(std::memory_order_relaxed) & bit_of(offset)) != 0;
 }
 
+uint64_t LiveBlocks::mapped_bytes() const
+{
+    uint64_t bytes = 0;
+    for (unsigned region = 0; region < window.regions(); ++region)
+        if (regions_[region].load(std::memory_order_relaxed) != nullptr)
+            bytes += words_per_region * sizeof(Word);
+    return bytes;
+}
+
+uint64_t LiveBlocks::resident_bytes() const
+{
+    uint64_t pages = 0;
+    for (unsigned region = 0; region < window.regions(); ++region)
+        if (const Word *const words = regions_[region].load(std::memory_order_relaxed))
+            pages += pages::resident_pages(reinterpret_cast<uintptr_t>(words), words_per_region * sizeof(Word));
+    return pages * pages::page_bytes();
+}
+
 } // namespace fastalloc
