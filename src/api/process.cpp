@@ -3,6 +3,7 @@
 
 #include "api/background.h"
 #include "api/names.h"
+#include "api/reports.h"
 #include "arena/allocate.h"
 #include "arena/foreign.h"
 #include "arena/registry.h"
@@ -41,6 +42,7 @@ __attribute__((constructor)) void fastalloc::fastalloc_process_starts()
         (void)topology::has_homes();
         window.place_once();
     }
+    prepare_reports();
     // Registered early, so run last before a fork and first after it: other handlers may allocate.
     pthread_atfork([] { registry.fork_prepare(); }, [] { registry.fork_parent(); },
                    [] { background.after_fork_in_child(registry.fork_child()); });

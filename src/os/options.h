@@ -77,6 +77,21 @@ enum class Numa : uint8_t
     bind,       // those that are named; written "bind:0-1+3"
 };
 
+// When statistics are printed without a call.
+enum class StatsPrint : uint8_t
+{
+    off,
+    exit, // at the end of the process
+};
+
+// The signal on which they are printed, too.
+enum class StatsSignal : uint8_t
+{
+    off,
+    usr1, // written "USR1"
+    usr2, // written "USR2"
+};
+
 // The value of each setting, in the unit its kind is stored in.
 struct Options
 {
@@ -86,7 +101,9 @@ struct Options
     Foreign foreign;
     Huge huge;
     Numa numa;
-    NodeSet numa_nodes;        // of Numa::bind
+    NodeSet numa_nodes; // of Numa::bind
+    StatsPrint stats_print;
+    StatsSignal stats_signal;
     uint64_t soft_limit;       // bytes, 0 for none
     uint64_t hard_limit;       // the same
     uint64_t slack;            // bytes
