@@ -115,7 +115,7 @@ struct fastalloc_stats
     uint64_t open_bytes;       /* in chunks of 2 MiB of which some part is in use */
     uint64_t slack_bytes;      /* free whole chunks whose memory has not been given back */
     uint64_t committed_bytes;  /* writable address range for blocks */
-    uint64_t metadata_bytes;   /* tables and arenas: committed, most of it untouched */
+    uint64_t metadata_bytes;   /* tables and arenas: writable, most of it untouched */
     uint64_t outside_bytes;    /* in blocks with a mapping of their own */
     uint64_t outside_blocks;   /* number of such blocks */
     uint64_t lease_bytes;      /* bin capacity that threads hold beyond their own budget */
@@ -141,12 +141,87 @@ struct fastalloc_stats
     uint64_t promoted_chunks;        /* put onto huge pages after they were full, a running total */
     uint64_t huge_unused_bytes;      /* of chunks in huge_chunks, in no use: resident for the page's sake */
     uint64_t pinned_bytes;           /* in free blocks that share their pages with blocks in use */
+    uint64_t mapped_bytes;           /* writable address range in all, see below */
+    uint64_t resident_bytes;         /* of mapped_bytes, what has memory behind it, asked of the kernel page by page */
+    uint64_t free_in_spans_bytes;    /* in free blocks that are in no bin or box, with memory or without */
+    uint64_t tail_bytes;             /* behind the last block of spans: too little for another one */
+    uint64_t free_slice_bytes;       /* in parts of open chunks that are in no use */
+    uint64_t unbacked_bytes;         /* in free whole chunks without memory */
+    uint64_t lost_bytes;             /* freed by a signal handler that had interrupted the allocator: of no use again */
+    uint64_t metadata_resident_bytes; /* of metadata_bytes, what has memory behind it */
+    uint64_t remote_bytes;            /* in blocks handed over as remote_batches, a running total */
+    uint64_t purges;             /* times everything free was given back: malloc_trim, fastalloc_purge, limits; total */
+    uint64_t peak_held_bytes;    /* the most that held_bytes ever was */
+    uint64_t live_at_peak_bytes; /* live_bytes then, less what bins could hold, about */
+    uint64_t huge_share;         /* of open_bytes, in chunks that ask for huge pages: parts per thousand */
+    uint64_t local_share;        /* of all spans taken, by threads that had not moved to their node from another: parts
+                                  * per thousand; 1000 on one node */
 };
+
+/* Where the memory is. While no other thread allocates or frees these are equal:
+ *
+ *     mapped_bytes = live_bytes                    what the program holds
+ *                  + cached_bytes + inbox_bytes    free, in bins and boxes of threads
+ *                  + free_in_spans_bytes + tail_bytes + free_slice_bytes     free, in open chunks
+ *                  + slack_bytes + unbacked_bytes + lost_bytes               free chunks, and what is lost
+ *                  + metadata_bytes
+ */
 
 /* Fills `stats`, of which the caller knows the first `bytes` bytes: pass sizeof *stats. Members this
  * library does not know are set to 0. Returns 0, or -1 with errno EBUSY when called by a signal
  * handler that interrupted the allocator. */
 FASTALLOC_EXPORT int fastalloc_get_stats(struct fastalloc_stats *stats, size_t bytes) FASTALLOC_NOEXCEPT;
+
+/* The same for one size of blocks. Each of these is a sum's part: span_bytes = live_bytes + cached_bytes + boxed_bytes +
+ * free_bytes + tail_bytes, and live_bytes of all rows together is that of fastalloc_stats. */
+struct fastalloc_class_stats
+{
+    uint64_t block_bytes; /* size of a block; 0 in the last two rows, whose blocks are as large as each was asked for */
+    uint64_t live_blocks; /* that the program holds */
+    uint64_t live_bytes;  /* in these */
+    uint64_t cached_bytes; /* in free blocks kept in the bins of threads */
+    uint64_t boxed_bytes;  /* in blocks on their way back to the thread they belong to */
+    uint64_t free_bytes;   /* in other free blocks */
+    uint64_t pinned_bytes; /* of free_bytes, in those that share their pages with blocks in use */
+    uint64_t tail_bytes;   /* behind the last block of spans */
+    uint64_t spans;        /* runs of memory cut into blocks of this size */
+    uint64_t span_bytes;   /* all of them together */
+};
+
+/* Fills `stats`, of which the caller knows the first `bytes` bytes, for the row of that number: from 0 on the sizes up
+ * to 256 KiB in ascending order, then a row for larger blocks and one for those with a mapping of their own, which are
+ * the last. Returns 0, or -1 with errno EINVAL if there is no such row, or EBUSY as fastalloc_get_stats. */
+FASTALLOC_EXPORT int fastalloc_get_class_stats(unsigned row, struct fastalloc_class_stats *stats,
+                                               size_t bytes) FASTALLOC_NOEXCEPT;
+
+/* The same for one arena: what one thread allocates from, or a thread that has ended allocated from. */
+struct fastalloc_arena_stats
+{
+    int64_t node;            /* its memory is asked from this node, -1 from none in particular */
+    uint64_t attached;       /* 1 if a running thread uses it, else 0 */
+    uint64_t live_bytes;     /* of its blocks of up to 256 KiB, in those that programs hold */
+    uint64_t cached_bytes;   /* in free blocks kept in its bins */
+    uint64_t outbox_bytes;   /* in blocks of other arenas that its thread freed and has not handed over yet */
+    uint64_t inbox_bytes;    /* in its blocks that others freed and handed over, not yet sorted in */
+    uint64_t charged_bytes;  /* that its bins may hold */
+    uint64_t refills;        /* times one of its bins was filled, a running total as the rest */
+    uint64_t overflows;      /* times one was emptied by half */
+    uint64_t remote_batches; /* batches of other arenas' blocks that its thread has handed over */
+    uint64_t remote_bytes;   /* in these */
+};
+
+/* Fills `stats`, of which the caller knows the first `bytes` bytes, for the arena of that number, counted from 0; there
+ * are as many as fastalloc_stats says, and their numbers stay. Returns 0, or -1 with errno EINVAL if there is no such
+ * arena, or EBUSY as fastalloc_get_stats. */
+FASTALLOC_EXPORT int fastalloc_get_arena_stats(unsigned number, struct fastalloc_arena_stats *stats,
+                                               size_t bytes) FASTALLOC_NOEXCEPT;
+
+/* Writes all of the above, and the settings, to a file descriptor as one object of JSON: {"version", "process",
+ * "exact", "totals", "nodes", "classes", "arenas", "settings"}, the members of the structures under their names.
+ * Allocates nothing. Figures of different lists fit together while no other thread allocates or frees. Returns 0, or -1
+ * with the errno of the write(2) that failed; SIGPIPE is not raised. In a signal handler that interrupted the allocator
+ * "exact" is false: nothing is waited for, and figures are as they were met. */
+FASTALLOC_EXPORT int fastalloc_stats_json(int fd) FASTALLOC_NOEXCEPT;
 
 /* Walks every structure of the allocator and verifies it. Other threads wait meanwhile where they need
  * more than their bins. Returns 0 if all is whole; 1 if an invariant is broken, the first of them named in
@@ -336,15 +411,32 @@ FASTALLOC_EXPORT int fastalloc_thread_node(void) FASTALLOC_NOEXCEPT;
 /* What the allocator holds for one node, but for blocks with a mapping of their own. As fastalloc_stats. */
 struct fastalloc_node_stats
 {
-    uint64_t committed_bytes; /* writable address range for blocks */
-    uint64_t live_bytes;      /* in blocks the program holds, by the size of their class, and in those that threads have
-                                * freed for others and not handed over yet, at most 4 KiB each */
-    uint64_t slack_bytes;     /* free whole chunks whose memory has not been given back */
-    uint64_t spans_of_locals; /* spans taken by threads that began on this node, a running total as the rest */
-    uint64_t spans_of_movers; /* spans taken by threads that have moved here from another node */
+    uint64_t committed_bytes;  /* writable address range for blocks */
+    uint64_t live_bytes;       /* in blocks the program holds, by the size of their class */
+    uint64_t slack_bytes;      /* free whole chunks whose memory has not been given back */
+    uint64_t spans_of_locals;  /* spans taken by threads that began on this node, a running total as the rest */
+    uint64_t spans_of_movers;  /* spans taken by threads that have moved here from another node */
     uint64_t freed_for_others; /* blocks of up to 256 KiB of other nodes that threads of this one freed */
     uint64_t freed_by_others;  /* such blocks of this node that threads of others freed */
     uint64_t fallbacks;        /* times the kernel did not let us ask for the node */
+    uint64_t resident_bytes;   /* of committed_bytes, what has memory behind it, on whichever node */
+    uint64_t cached_bytes;     /* in free blocks kept in bins of this node's arenas */
+    uint64_t boxed_bytes;      /* in blocks of this node on their way back to the thread they belong to */
+    /* As in fastalloc_stats. committed_bytes = live_bytes + cached_bytes + boxed_bytes + free_in_spans_bytes +
+     * tail_bytes + free_slice_bytes + slack_bytes + unbacked_bytes + lost_bytes + arena_bytes */
+    uint64_t free_in_spans_bytes;
+    uint64_t tail_bytes;
+    uint64_t free_slice_bytes;
+    uint64_t unbacked_bytes;
+    uint64_t lost_bytes;
+    uint64_t arena_bytes; /* of metadata_bytes, the arenas, which lie on their nodes */
+    uint64_t open_bytes;
+    uint64_t idle_bytes;
+    uint64_t pinned_bytes;
+    uint64_t huge_chunks;
+    uint64_t huge_share;
+    uint64_t local_share;
+    uint64_t remote_bytes; /* handed over by threads of this node, to wherever, a running total */
 };
 
 /* Fills `stats`, of which the caller knows the first `bytes` bytes, for a node, or with -1 for memory that was

@@ -26,6 +26,9 @@
 #pragma weak fastalloc_mallinfo2
 #pragma weak fastalloc_get_stats
 #pragma weak fastalloc_get_node_stats
+#pragma weak fastalloc_get_class_stats
+#pragma weak fastalloc_get_arena_stats
+#pragma weak fastalloc_stats_json
 #pragma weak fastalloc_check_heap
 #pragma weak fastalloc_heap_visit
 #pragma weak fastalloc_leak_report

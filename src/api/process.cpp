@@ -4,6 +4,7 @@
 #include "api/background.h"
 #include "api/leaks.h"
 #include "api/names.h"
+#include "api/reports.h"
 #include "arena/allocate.h"
 #include "arena/foreign.h"
 #include "arena/registry.h"
@@ -65,6 +66,7 @@ __attribute__((constructor)) void fastalloc::fastalloc_process_starts()
         window.place_once();
         leak_check_begins();
     }
+    prepare_reports();
     // Registered early, so run last before a fork and first after it: other handlers may allocate.
     pthread_atfork(fork_prepare, fork_parent, fork_child);
     if (options().probes == Probes::on)

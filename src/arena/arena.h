@@ -121,6 +121,15 @@ public:
     void drain_if_full();
     void drain();
 
+    // For who has just unlocked: drains if a pusher filled the inbox and could not.
+    void look_at_inbox()
+    {
+        // Sequentially consistent like the pusher's addition and its failed attempt at the lock: one of both sees the
+        // other.
+        if (FASTALLOC_UNLIKELY(inbox_bytes_.load() > inbox_bound))
+            drain_if_full();
+    }
+
     // The private part of an arena that nobody is attached to but whose bins are filled, or whose thread did not
     // survive a fork: back to the spans. Requires: lock held.
     void settle();
@@ -171,11 +180,25 @@ public:
         uint64_t refills;
         uint64_t overflows;
         uint64_t remote_batches;
+        uint64_t remote_bytes;  // in those batches
+        uint64_t charged_bytes; // that bins may hold
         int64_t handed_out_pending;
         int64_t idle_pending;
+        int64_t held_bytes; // in blocks of its spans that are handed out
     };
-    // Requires: lock held.
+    // Requires: lock held; without it each figure is as it was at some time.
     Figures figures() const;
+
+    // Blocks of a class in its bin, of both stacks. The same.
+    uint32_t blocks_in_bin(unsigned index) const;
+
+    // Bytes that wait in the outbox for one owner; for all owners of a place. The same.
+    uint64_t outbox_bytes_for(const Arena *owner) const;
+    uint64_t outbox_bytes_on(Node of_place) const;
+
+    // The blocks in inbox and outbox are added to `blocks`, by class; those of one node's memory, or all if that is null.
+    // Blocks move on while other threads run: each is looked at before its link is followed, so no walk leads astray.
+    void count_boxed(const NodeHeap *of, uint64_t *blocks) const;
 
     NodeHeap &heap() const
     {
@@ -221,8 +244,6 @@ private:
         bool zeroed = false; // the one block of it is
     };
 
-    friend class ArenaGuard;
-
     Allocation refill(SizeClass size_class);
     void overflow(Span *record, void *block);
     bool make_spare(unsigned index);
@@ -246,7 +267,6 @@ private:
     void return_spare(unsigned index);
     void return_lent();
     void recover_lent(unsigned index);
-    uint64_t bytes_lent() const;
     void unmark_binned(const void *block);
     void give_medium(Span *head, void *block);
     void drain_locked();
@@ -254,7 +274,7 @@ private:
     void flush_locked();
     void recover_locked();
     bool flush_slot(OutboxSlot *slot);
-    void count_batch(const void *first, const void *last);
+    void count_batch(const void *first, const void *last, uint32_t bytes);
     void link_into_inbox(void *first, void *last);
     void inbox_grew(uint32_t bytes);
 
@@ -307,6 +327,7 @@ private:
     std::atomic<uint32_t> outbox_total_{0};   // bytes; read by statistics, relaxed
     std::atomic<uint64_t> remote_batches_{0}; // the same
     std::atomic<bool> is_handing_over_{false};
+    std::atomic<uint64_t> remote_bytes_{0}; // the same
 
     // The inbox: a stack of batches. Push: compare-and-swap (release); taken whole by exchange (acquire). Written by
     // all threads, so on a line of its own.

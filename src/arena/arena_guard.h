@@ -25,10 +25,7 @@ public:
         if (outcome_ != Lock::Outcome::taken)
             return;
         arena_->lock.unlock();
-        // Sequentially consistent like the pusher's addition and its failed attempt at the lock: one of both sees the
-        // other.
-        if (FASTALLOC_UNLIKELY(arena_->inbox_bytes_.load() > inbox_bound))
-            arena_->drain_if_full();
+        arena_->look_at_inbox();
     }
 
     ArenaGuard(const ArenaGuard &) = delete;

@@ -128,9 +128,8 @@ uint64_t Arena::bytes_in_bins() const
 {
     uint64_t bytes = 0;
     for (unsigned index = 0; index < class_count; ++index)
-        bytes += uint64_t{bins[index].count() + backs_[index].spare_count.load(std::memory_order_relaxed)} *
-                 class_bytes(static_cast<SizeClass>(index));
-    return bytes + bytes_lent();
+        bytes += uint64_t{blocks_in_bin(index)} * class_bytes(static_cast<SizeClass>(index));
+    return bytes;
 }
 
 // Whether more was leased than is due, by all together and by this arena.

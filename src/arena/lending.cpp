@@ -63,17 +63,6 @@ void Arena::lend(SizeClass size_class)
     lent.head = first;
 }
 
-uint64_t Arena::bytes_lent() const
-{
-    if (!has_face)
-        return 0;
-    const Bin *const lent = face_of(this)->arena.bins;
-    uint64_t bytes = 0;
-    for (unsigned index = 0; index < class_count; ++index)
-        bytes += lent[index].count() * class_bytes(static_cast<SizeClass>(index));
-    return bytes;
-}
-
 // Requires: the lock, and what return_blocks requires.
 void Arena::return_lent()
 {

@@ -5,6 +5,7 @@
 #include "base/probes.h"
 #include "fastalloc.h"
 #include "heap/memory_events.h"
+#include "heap/outside.h"
 #include "os/cgroup.h"
 
 #include <cstring>
@@ -12,8 +13,18 @@
 namespace fastalloc
 {
 
+constinit std::atomic<uint64_t> purge_count{0};
+
 namespace
 {
+
+// What programs hold, without a lock: what arenas have told, less what bins may hold.
+uint64_t live_bytes_about()
+{
+    uint64_t bytes = outside.bytes();
+    for_each_node_heap([&](const NodeHeap &heap) { bytes += heap.live_bytes(); });
+    return bytes;
+}
 
 // Chunks that let_time_pass() puts onto huge pages: copying as many takes some milliseconds.
 constexpr unsigned promoted_per_period = 16;
@@ -68,6 +79,7 @@ uint64_t returned_so_far()
 
 uint64_t purge(uint64_t pad)
 {
+    purge_count.fetch_add(1, std::memory_order_relaxed);
     const uint64_t before = returned_so_far();
     registry.ask_all_to_flush();
     if (Arena *const self = thread_words.self)
@@ -130,6 +142,8 @@ void forget_who_was_telling()
 void heed_limits()
 {
     const Limits::News news = limits.take_news();
+    if (news.peaked)
+        limits.tell_live(live_bytes_about());
     if (news.grown)
         limits.set_group_limit(cgroup::memory_limit());
     if (news.memory_events)

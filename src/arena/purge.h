@@ -18,6 +18,9 @@ namespace fastalloc
 // The system gets also what was given back out of huge pages. Returns the bytes given back.
 uint64_t purge(uint64_t pad);
 
+// How often that was done. Any thread, relaxed: a figure.
+extern std::atomic<uint64_t> purge_count;
+
 // What slow paths do now and then, for a process whose threads sleep: lets time pass on all nodes, sorts in what waits in
 // inboxes, gives back what need not stay any longer and has huge pages split.
 void let_time_pass();

@@ -45,7 +45,7 @@ void Registry::unlock_all_taken_for(Lock::Purpose purpose)
 {
     for_each_lock([&](Lock &each) { each.unlock_if_taken_for(purpose); });
     for (Arena *arena = first(); arena != nullptr; arena = arena->next_arena.load(std::memory_order_acquire))
-        arena->drain_if_full(); // for a pusher that could not
+        arena->look_at_inbox();
 }
 
 bool Registry::lock_all()

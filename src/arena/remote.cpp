@@ -47,9 +47,10 @@ FASTALLOC_SLOW void count_freed_for_others(NodeHeap *freers, const void *first, 
 
 } // namespace
 
-FASTALLOC_INLINE void Arena::count_batch(const void *first, const void *last)
+FASTALLOC_INLINE void Arena::count_batch(const void *first, const void *last, uint32_t bytes)
 {
     remote_batches_.store(remote_batches_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+    remote_bytes_.store(remote_bytes_.load(std::memory_order_relaxed) + bytes, std::memory_order_relaxed);
     if (FASTALLOC_UNLIKELY(homed))
         count_freed_for_others(&heap(), first, last);
 }
@@ -69,7 +70,7 @@ bool Arena::flush_slot(OutboxSlot *slot)
     std::atomic_thread_fence(std::memory_order_release); // whoever finds the slot empty finds this
     *slot = {};
     std::atomic_signal_fence(std::memory_order_release);
-    count_batch(first, last);
+    count_batch(first, last, bytes);
     FASTALLOC_PROBE3(hand_over, this, owner, bytes);
     owner->link_into_inbox(first, last);
     is_handing_over_.store(false, std::memory_order_release);
@@ -84,7 +85,7 @@ void Arena::release_remote(Arena *owner, Span *record, void *block)
         fatal_inside("free", block, bytes);
     if (bytes >= outbox_bytes)
     {
-        count_batch(block, block);
+        count_batch(block, block, bytes);
         FASTALLOC_PROBE3(hand_over, this, owner, bytes);
         return owner->push_inbox(block, block, bytes);
     }

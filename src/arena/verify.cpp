@@ -94,19 +94,4 @@ void Arena::verify_or_die() const
         fatal_broken_invariant(broken);
 }
 
-Arena::Figures Arena::figures() const
-{
-    Figures figures{};
-    figures.outbox_bytes = outbox_total_.load(std::memory_order_relaxed);
-    figures.cached_bytes = bytes_in_bins() + figures.outbox_bytes;
-    const int64_t in_inbox = inbox_bytes_.load(std::memory_order_relaxed);
-    figures.inbox_bytes = in_inbox > 0 ? static_cast<uint64_t>(in_inbox) : 0;
-    figures.refills = refills_;
-    figures.overflows = overflows_;
-    figures.remote_batches = remote_batches_.load(std::memory_order_relaxed);
-    figures.handed_out_pending = handed_out_;
-    figures.idle_pending = idle_;
-    return figures;
-}
-
 } // namespace fastalloc

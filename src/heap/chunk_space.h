@@ -32,12 +32,17 @@ inline uint32_t offset_in_slice(const void *block)
     return static_cast<uint32_t>(reinterpret_cast<uintptr_t>(block) % slice_bytes);
 }
 
-// Blocks in the list of a small span.
-inline uint32_t listed_blocks(const Span *span)
+// Blocks in the list of a small span of this class.
+inline uint32_t listed_blocks(const Span *span, SizeClass size_class)
 {
     if (!span->paged)
         return span->free_list_length();
-    return span->free_list_length() - span_pages_at(slice_of(span))->unlisted(span->size_class);
+    return span->free_list_length() - span_pages_at(slice_of(span))->unlisted(size_class);
+}
+
+inline uint32_t listed_blocks(const Span *span)
+{
+    return listed_blocks(span, span->size_class);
 }
 
 inline uintptr_t address_of_chunk(ChunkIndex index)

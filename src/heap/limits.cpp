@@ -71,7 +71,25 @@ bool Limits::take(uint64_t bytes)
         }
     while (!held_.compare_exchange_weak(now, now + bytes, std::memory_order_relaxed));
     look_at_growth(now + bytes);
+    look_at_peak(now + bytes);
     return true;
+}
+
+void Limits::look_at_peak(uint64_t held)
+{
+    uint64_t peak = peak_held();
+    if (held <= peak)
+        return;
+    while (held > peak && !peak_held_.compare_exchange_weak(peak, held, std::memory_order_relaxed))
+        ;
+    live_at_peak_.store(0, std::memory_order_relaxed); // of the peak before
+    news_.fetch_or(peaked, std::memory_order_relaxed);
+}
+
+void Limits::tell_live(uint64_t bytes)
+{
+    if (held() == peak_held() && bytes > live_at_peak())
+        live_at_peak_.store(bytes, std::memory_order_relaxed);
 }
 
 void Limits::look_at_growth(uint64_t held)
@@ -96,7 +114,7 @@ void Limits::give_back(uint64_t bytes)
 Limits::News Limits::take_news()
 {
     const unsigned news = news_.exchange(0, std::memory_order_relaxed);
-    return {(news & above_soft) != 0, (news & memory_events) != 0, (news & grown) != 0};
+    return {(news & above_soft) != 0, (news & memory_events) != 0, (news & peaked) != 0, (news & grown) != 0};
 }
 
 } // namespace fastalloc

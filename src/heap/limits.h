@@ -47,10 +47,25 @@ public:
     // What the control group may have, `none` if that is not limited.
     void set_group_limit(uint64_t bytes);
 
+    // The most that was ever held, and what programs held of it in blocks then, as far as anybody has said.
+    uint64_t peak_held() const
+    {
+        return peak_held_.load(std::memory_order_relaxed);
+    }
+
+    uint64_t live_at_peak() const
+    {
+        return live_at_peak_.load(std::memory_order_relaxed);
+    }
+
+    // So much is live now: while as much is held as ever, the most of it that is told is kept.
+    void tell_live(uint64_t bytes);
+
     struct News
     {
         bool above_soft;    // the soft limit was passed
         bool memory_events; // there are some to be told: heap/memory_events.h
+        bool peaked;        // more is held than ever: somebody should tell_live()
         bool grown;         // by so much since the last time that the control group's limit is to be read again
     };
 
@@ -67,6 +82,7 @@ public:
         above_soft = 1,
         grown = 2,
         memory_events = 4,
+        peaked = 8,
     };
 
     void add_news(unsigned bit)
@@ -82,12 +98,15 @@ public:
 
 private:
     void look_at_growth(uint64_t held);
+    void look_at_peak(uint64_t held);
 
     std::atomic<uint64_t> held_{0};
     std::atomic<uint64_t> group_limit_{none};
     std::atomic<uint64_t> read_again_from_{16 * mebibyte}; // held bytes
     std::atomic<bool> is_above_soft_{false};
     std::atomic<unsigned> news_{0};
+    std::atomic<uint64_t> peak_held_{0};
+    std::atomic<uint64_t> live_at_peak_{0};
 };
 
 extern Limits limits;

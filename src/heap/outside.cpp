@@ -264,6 +264,23 @@ void *Outside::carried_out(uintptr_t address, size_t bytes, size_t whole, Node w
     return nullptr;
 }
 
+size_t Outside::table_bytes() const
+{
+    return table_.mapped_bytes();
+}
+
+size_t Outside::resident_table_bytes() const
+{
+    return table_.resident_bytes();
+}
+
+uint64_t Outside::resident_bytes() const
+{
+    uint64_t pages = 0;
+    table_.for_each([&](const Entry &entry) { pages += pages::resident_pages(entry.address, entry.bytes); });
+    return pages * pages::page_bytes();
+}
+
 const char *Outside::verify() const
 {
     uint64_t count = 0;

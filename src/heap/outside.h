@@ -68,6 +68,10 @@ public:
     {
         table_.for_each([&](const Entry &entry) { each(entry.address, entry.bytes, entry.place); });
     }
+    // Of the registry's own mapping; what has memory of it, and of the blocks. Require: lock held.
+    size_t table_bytes() const;
+    size_t resident_table_bytes() const;
+    uint64_t resident_bytes() const;
 
     // The first thing that is wrong with the table, or null. Requires: lock held.
     const char *verify() const;

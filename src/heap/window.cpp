@@ -170,11 +170,31 @@ pages::Aimed Window::commit(uintptr_t address, size_t bytes)
     return pages::commit(address, bytes) ? pages::Aimed::committed : pages::Aimed::refused;
 }
 
+// Regions whose tables are committed.
+unsigned Window::committed_tables() const
+{
+    const unsigned count = regions();
+    if (count == 0)
+        return window_bounds.base != 0 && !reserved_ ? 1 : 0; // place() has tried the base out with those of the first
+    return tables_are_huge(count - 1) ? round_up(count, 2u) : count;
+}
+
 size_t Window::table_bytes() const
 {
-    const unsigned last = regions() == 0 ? 0 : regions() - 1;
-    const unsigned count = tables_are_huge(last) ? round_up(regions(), 2u) : regions();
-    return count * (slice_table_bytes + chunk_table_bytes);
+    const unsigned count = committed_tables();
+    return count == 0 ? 0 : count * (slice_table_bytes + chunk_table_bytes) + pages::page_bytes();
+}
+
+size_t Window::resident_table_bytes() const
+{
+    const unsigned count = committed_tables();
+    if (count == 0)
+        return 0;
+    const size_t slices = count * slice_table_bytes;
+    const size_t chunks = count * chunk_table_bytes;
+    return (pages::resident_pages(window_bounds.base - slices, slices + pages::page_bytes()) +
+            pages::resident_pages(chunk_tables_ - chunks, chunks)) *
+           pages::page_bytes();
 }
 
 } // namespace fastalloc

@@ -141,8 +141,9 @@ public:
         return reserved_;
     }
 
-    // Bytes of side tables committed so far.
+    // Bytes of side tables committed so far, with the page of record 0; those of them that have memory.
     size_t table_bytes() const;
+    size_t resident_table_bytes() const;
 
     // For tests: the largest address space to try, before the first region is given.
     void set_largest_for_tests(size_t bytes)
@@ -157,6 +158,7 @@ private:
     bool reserve_at(uintptr_t base, size_t bytes);
     bool tables_are_huge(unsigned number) const;
     bool commit_tables(unsigned number);
+    unsigned committed_tables() const;
 
     size_t bytes_ = 0;
     size_t largest_ = 0;

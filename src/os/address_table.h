@@ -76,9 +76,15 @@ public:
                 each(entries_[slot]);
     }
 
+    // What the table is mapped in, and what has memory of that.
     size_t mapped_bytes() const
     {
         return bytes_of(capacity_);
+    }
+
+    size_t resident_bytes() const
+    {
+        return pages::resident_pages(reinterpret_cast<uintptr_t>(entries_), mapped_bytes()) * pages::page_bytes();
     }
 
 private:

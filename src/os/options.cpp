@@ -80,6 +80,13 @@ constexpr Option table[] = {
     {"probes", OptionKind::choice, "off|on", value_of(Probes::off), 0, 1,
      "Whether tracers see a probe in each allocation and free, which makes these slower.",
      "0.1", read_member<&Options::probes>, write_member<&Options::probes>},
+    {"stats_print", OptionKind::choice, "off|exit", value_of(StatsPrint::off), 0, 1,
+     "Whether the process prints statistics on standard error when it exits.",
+     "0.1", read_member<&Options::stats_print>, write_member<&Options::stats_print>},
+
+    {"stats_signal", OptionKind::choice, "off|USR1|USR2", value_of(StatsSignal::off), 0, 2,
+     "The signal on which the process prints statistics on standard error, unless the program handles or ignores it.",
+     "0.1", read_member<&Options::stats_signal>, write_member<&Options::stats_signal>},
 
     {"soft_limit", OptionKind::size, nullptr, 0, 0, 1024 * tebibyte,
      "Memory held from which on everything free is given back, and the program told if that does not help; 0 for none.",

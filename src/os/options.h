@@ -91,6 +91,21 @@ enum class Numa : uint8_t
     bind,       // those that are named; written "bind:0-1+3"
 };
 
+// When statistics are printed without a call.
+enum class StatsPrint : uint8_t
+{
+    off,
+    exit, // at the end of the process
+};
+
+// The signal on which they are printed, too.
+enum class StatsSignal : uint8_t
+{
+    off,
+    usr1, // written "USR1"
+    usr2, // written "USR2"
+};
+
 // The value of each setting, in the unit its kind is stored in.
 struct Options
 {
@@ -102,8 +117,10 @@ struct Options
     LeakCheck leak_check;
     uint64_t leak_exit_code; // 0: the program's own
     Numa numa;
-    NodeSet numa_nodes;        // of Numa::bind
+    NodeSet numa_nodes; // of Numa::bind
     Probes probes;
+    StatsPrint stats_print;
+    StatsSignal stats_signal;
     uint64_t soft_limit;       // bytes, 0 for none
     uint64_t hard_limit;       // the same
     uint64_t slack;            // bytes

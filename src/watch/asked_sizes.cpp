@@ -28,4 +28,14 @@ void AskedSizes::clear()
     table_.clear(window.regions());
 }
 
+uint64_t AskedSizes::mapped_bytes() const
+{
+    return table_.mapped_bytes(window.regions());
+}
+
+uint64_t AskedSizes::resident_bytes() const
+{
+    return table_.resident_bytes(window.regions());
+}
+
 } // namespace fastalloc

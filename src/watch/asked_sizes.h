@@ -50,6 +50,10 @@ public:
     // Forgets all. Requires: nobody else calls.
     void clear();
 
+    // What the table is mapped in, and what has memory of that.
+    uint64_t mapped_bytes() const;
+    uint64_t resident_bytes() const;
+
 private:
     // One byte of a block of 8, two of one of 16 or 24, else four.
     static FASTALLOC_INLINE void put(char *place, uint32_t more, size_t given)

@@ -63,4 +63,14 @@ bool LiveBlocks::contains(const void *block) const
     return word != nullptr && is_aligned(offset) && (word->load(std::memory_order_relaxed) & bit_of(offset)) != 0;
 }
 
+uint64_t LiveBlocks::mapped_bytes() const
+{
+    return bits_.mapped_bytes(window.regions());
+}
+
+uint64_t LiveBlocks::resident_bytes() const
+{
+    return bits_.resident_bytes(window.regions());
+}
+
 } // namespace fastalloc

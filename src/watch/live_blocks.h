@@ -35,6 +35,10 @@ public:
     bool remove(const void *block); // whether it was live
     bool contains(const void *block) const;
 
+    // What the bits are mapped in, and what has memory of that. Requires nothing.
+    uint64_t mapped_bytes() const;
+    uint64_t resident_bytes() const;
+
 private:
     WindowTable<region_bytes / 64> bits_;
 };

@@ -62,6 +62,19 @@ public:
     void forget(SubscriberMask subscriber);
     void forget_all();
 
+    // What the table of samples is mapped in, and what has memory of that.
+    uint64_t mapped_bytes()
+    {
+        const Guard guard(lock);
+        return guard ? samples_.mapped_bytes() : 0;
+    }
+
+    uint64_t resident_bytes()
+    {
+        const Guard guard(lock);
+        return guard ? samples_.resident_bytes() : 0;
+    }
+
     Lock lock;
 
 private:

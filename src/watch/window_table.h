@@ -10,6 +10,7 @@
 #include "os/pages.h"
 
 #include <atomic>
+#include <cstdint>
 
 namespace fastalloc
 {
@@ -44,6 +45,24 @@ public:
         for (unsigned number = 0; number < regions; ++number)
             if (char *const bytes = regions_[number].load(std::memory_order_acquire))
                 pages::discard(reinterpret_cast<uintptr_t>(bytes), region_table_bytes);
+    }
+
+    // Of the first `regions` regions: what is mapped, and what has memory of that.
+    uint64_t mapped_bytes(unsigned regions) const
+    {
+        uint64_t bytes = 0;
+        for (unsigned number = 0; number < regions; ++number)
+            bytes += regions_[number].load(std::memory_order_relaxed) != nullptr ? region_table_bytes : 0;
+        return bytes;
+    }
+
+    uint64_t resident_bytes(unsigned regions) const
+    {
+        uint64_t pages = 0;
+        for (unsigned number = 0; number < regions; ++number)
+            if (const char *const bytes = regions_[number].load(std::memory_order_relaxed))
+                pages += pages::resident_pages(reinterpret_cast<uintptr_t>(bytes), region_table_bytes);
+        return pages * pages::page_bytes();
     }
 
 private:

@@ -50,6 +50,7 @@ CALLS = {
     "pthread_setname_np": ["prctl"],
     "pthread_sigmask": ["rt_sigprocmask"],
     "sched_yield": ["sched_yield"],
+    "sigaction": ["rt_sigaction"],
     "sigpending": ["rt_sigpending"],
     "write": ["write"],
 }

@@ -157,7 +157,7 @@ void a_crowd_leaves_a_whole_and_empty_heap(void **)
             in_thread([seed] { Worker(seed).run(200); }); // one that comes and goes
             require_whole_heap();
             fastalloc_stats stats;
-            require(gather_statistics(&stats));
+            require(gather_statistics(&stats, Accuracy::exact));
             require(stats.attached_threads <= stats.arenas && stats.arenas <= thread_count + 1);
         }
         stop = true;
@@ -172,7 +172,7 @@ void a_crowd_leaves_a_whole_and_empty_heap(void **)
         purge(0);
         require_whole_heap();
         fastalloc_stats stats;
-        require(gather_statistics(&stats));
+        require(gather_statistics(&stats, Accuracy::exact));
         require(stats.live_bytes == 0 && stats.cached_bytes == 0 && stats.inbox_bytes == 0 && stats.lease_bytes == 0);
         require(stats.outside_blocks == 0 && stats.slack_bytes == 0);
         require(handed_out_bytes() == 0 && node_heap(0).charged == 0 && fund.leased() == 0);

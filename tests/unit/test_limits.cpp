@@ -19,6 +19,13 @@ namespace
 
 constexpr uint64_t mib = mebibyte;
 
+// Whether there is news but that more is held than ever.
+bool is_told_more(Limits &some)
+{
+    const Limits::News news = some.take_news();
+    return news.above_soft || news.grown;
+}
+
 void nothing_is_held_beyond_the_hard_limit(void **)
 {
     use_settings("hard_limit=10M");
@@ -61,12 +68,12 @@ void passing_the_soft_limit_is_news_once(void **)
 {
     use_settings("soft_limit=160M,cgroup=off");
     Limits some;
-    assert_true(some.take(160 * mib) && !some.has_news());
+    assert_true(some.take(160 * mib) && !is_told_more(some));
     assert_true(some.take(1) && some.has_news());
     assert_true(some.take_news().above_soft && !some.has_news());
-    assert_true(some.take(mib) && !some.has_news());
+    assert_true(some.take(mib) && !is_told_more(some));
     some.give_back(2 * mib); // not by so much that it may be told again
-    assert_true(some.take(2 * mib) && !some.has_news());
+    assert_true(some.take(2 * mib) && !is_told_more(some));
     some.give_back(12 * mib);
     assert_true(some.take(12 * mib) && some.take_news().above_soft);
     some.give_back(2 * mib);
@@ -79,14 +86,33 @@ void growing_is_news_at_steps(void **)
 {
     use_settings("");
     Limits some;
-    assert_true(some.take(15 * mib) && !some.has_news());
+    assert_true(some.take(15 * mib) && !is_told_more(some));
     assert_true(some.take(mib) && some.take_news().grown);
-    assert_true(some.take(3 * mib) && !some.has_news());
+    assert_true(some.take(3 * mib) && !is_told_more(some));
     some.give_back(19 * mib);
-    assert_true(some.take(19 * mib) && !some.has_news());
+    assert_true(some.take(19 * mib) && !is_told_more(some));
     assert_true(some.take(mib) && some.take_news().grown);
     use_settings("cgroup=off");
-    assert_true(some.take(1000 * mib) && !some.has_news());
+    assert_true(some.take(1000 * mib) && !is_told_more(some));
+    use_settings("");
+}
+
+void the_peak_keeps_the_most_that_was_live_while_it_was_held(void **)
+{
+    use_settings("cgroup=off");
+    Limits some;
+    assert_true(some.take(10 * mib) && some.take_news().peaked && !some.has_news());
+    some.tell_live(3 * mib);
+    some.tell_live(8 * mib);
+    some.tell_live(5 * mib);
+    assert_true(some.peak_held() == 10 * mib && some.live_at_peak() == 8 * mib);
+    some.give_back(mib);
+    some.tell_live(9 * mib); // below the peak
+    assert_true(some.take(mib) && !some.has_news());
+    assert_true(some.peak_held() == 10 * mib && some.live_at_peak() == 8 * mib);
+    assert_true(some.take(mib) && some.take_news().peaked);
+    some.tell_live(4 * mib);
+    assert_true(some.peak_held() == 11 * mib && some.live_at_peak() == 4 * mib);
     use_settings("");
 }
 
@@ -216,6 +242,7 @@ int main()
         cmocka_unit_test(threads_together_stay_below_the_hard_limit),
         cmocka_unit_test(passing_the_soft_limit_is_news_once),
         cmocka_unit_test(growing_is_news_at_steps),
+        cmocka_unit_test(the_peak_keeps_the_most_that_was_live_while_it_was_held),
         cmocka_unit_test(the_lower_of_both_limits_leaves_room),
         cmocka_unit_test(what_is_held_is_what_open_chunks_and_mappings_are),
         cmocka_unit_test(a_refused_block_leaves_nothing_behind),

@@ -85,11 +85,12 @@ void the_defaults_are_the_ones_that_are_documented(void **)
     assert_int_equal(options().lease_fund, 16 * mib);
     assert_int_equal(options().lease_share, 125);
     assert_int_equal(options().arena_budget, 32 * kib);
+    assert_true(options().stats_print == StatsPrint::off && options().stats_signal == StatsSignal::off);
 }
 
 void each_row_has_a_name_a_sentence_and_a_version(void **)
 {
-    assert_int_equal(option_table().count, 17);
+    assert_int_equal(option_table().count, 19);
     for (const Option &option : option_table())
     {
         assert_true(strlen(option.name) > 0 && strlen(option.name) < 24);

@@ -158,7 +158,7 @@ void statistics_add_up(void **)
         void *const own = allocate_block(40 * mebibyte);
         uint64_t live = 100 * 112 + 5 * 40 * kibibyte + mebibyte + 40 * mebibyte;
         fastalloc_stats stats;
-        require(gather_statistics(&stats));
+        require(gather_statistics(&stats, Accuracy::exact));
         require(stats.live_bytes == live && stats.outside_bytes == 40 * mebibyte && stats.outside_blocks == 1);
         require(stats.arenas == 1 && stats.attached_threads == 1 && stats.regions == 1);
         require(stats.open_bytes == chunk_bytes && stats.committed_bytes >= stats.open_bytes);
@@ -167,14 +167,14 @@ void statistics_add_up(void **)
         release_blocks(medium);
         release_block(own);
         live = mebibyte;
-        require(gather_statistics(&stats));
+        require(gather_statistics(&stats, Accuracy::exact));
         require(stats.live_bytes == live && stats.outside_blocks == 0);
         require(stats.inbox_bytes == 100 * 112 && stats.cached_bytes > 0 && stats.remote_batches > 0);
         require(stats.arenas == 2 && stats.attached_threads == 1 && stats.refills > 0);
 
         release_block(large);
         purge(0);
-        require(gather_statistics(&stats));
+        require(gather_statistics(&stats, Accuracy::exact));
         require(stats.live_bytes == 0 && stats.cached_bytes == 0 && stats.inbox_bytes == 0 && stats.lease_bytes == 0);
         require(stats.open_bytes == chunk_bytes && stats.slack_bytes == 0); // where the arenas are
     });

@@ -53,7 +53,7 @@ void the_tables_of_many_regions_are_on_huge_pages(void **)
         for (int number = 0; number < 7; number++)
             require(window.give_region(0) == number);
         const bool paired = window.is_reserved(); // not where a sanitizer has taken most addresses
-        require(window.table_bytes() == (paired ? 8 : 7) * 2 * mebibyte);
+        require(window.table_bytes() == (paired ? 8 : 7) * 2 * mebibyte + pages::page_bytes());
         for (unsigned number = 0; number < 7; number++)
         {
             Span *const record = span_at((number + 1) * slices_per_region - 1);
