@@ -203,6 +203,7 @@ constinit const ArenaOperations empty_operations{
     .allocate = empty_allocate,
     .allocate_on = empty_allocate_on,
     .release = empty_release,
+    .release_sized = plain_release_sized,
     .reallocate = empty_reallocate,
     .shape = empty_shape,
 };
@@ -210,6 +211,7 @@ constinit const ArenaOperations ending_operations{
     .allocate = ending_allocate,
     .allocate_on = ending_allocate_on,
     .release = ending_release,
+    .release_sized = plain_release_sized,
     .reallocate = plain_reallocate,
     .shape = plain_shape,
 };
@@ -232,6 +234,7 @@ constinit const ArenaOperations attached_operations{
     .allocate = attached_allocate,
     .allocate_on = attached_allocate_on,
     .release = attached_release,
+    .release_sized = plain_release_sized,
     .reallocate = plain_reallocate,
     .shape = plain_shape,
 };
@@ -239,6 +242,7 @@ constinit const ArenaOperations homed_operations{
     .allocate = homed_allocate,
     .allocate_on = attached_allocate_on,
     .release = attached_release,
+    .release_sized = plain_release_sized,
     .reallocate = plain_reallocate,
     .shape = plain_shape,
 };

@@ -122,6 +122,7 @@ constinit const ArenaOperations watched_operations{
     .allocate = watched_allocate,
     .allocate_on = watched_allocate_on,
     .release = watched_release,
+    .release_sized = plain_release_sized,
     .reallocate = plain_reallocate,
     .shape = watched_shape,
 };
