@@ -9,6 +9,7 @@
 #include "heap/window.h"
 #include "os/options.h"
 #include "os/topology.h"
+#include "watch/forwarding.h"
 
 #include <dlfcn.h>
 #include <pthread.h>
@@ -34,7 +35,7 @@ bool ask_whose_malloc()
 __attribute__((constructor)) void fastalloc::fastalloc_process_starts()
 {
     load_options_once();
-    program_malloc_is_ours = ask_whose_malloc();
+    program_malloc_is_ours = !is_forwarding() && ask_whose_malloc();
     // Asked of the system once: before main, where a filter may be laid.
     if (program_malloc_is_ours)
     {

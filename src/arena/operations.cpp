@@ -266,6 +266,7 @@ void load_options_once()
         return;
     options_loaded.store(true, std::memory_order_relaxed);
     options_load_from_environment();
+    forward_where_needed();
 }
 
 void *allocate_aligned(size_t size, size_t alignment, Call call)

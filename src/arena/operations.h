@@ -49,4 +49,8 @@ struct ArenaOperations
     BlockShape (*shape)(Arena *arena, Call call, const void *block);
 };
 
+// Defined in watch/: where another malloc has to serve in place of ours, gives empty_arena other operations. No thread
+// looks at another arena yet, and none will.
+void forward_where_needed();
+
 } // namespace fastalloc

@@ -1,0 +1,279 @@
+// SPDX-License-Identifier: MIT
+#include "watch/forwarding.h"
+
+#include "arena/allocate.h"
+#include "watch/memcheck.h"
+#include "watch/operator_blocks.h"
+
+#include <cerrno>
+#include <dlfcn.h>
+
+extern "C" void *dlsym(void *, const char *) noexcept __attribute__((weak));
+
+// There if a sanitizer that replaces malloc is.
+extern "C" void __asan_init() __attribute__((weak));
+extern "C" void __tsan_init() __attribute__((weak));
+extern "C" void __lsan_init() __attribute__((weak));
+
+namespace fastalloc
+{
+namespace
+{
+
+using Origin = OperatorBlocks::Origin;
+
+constexpr size_t malloc_alignment = 16; // of any malloc on 64-bit machines
+
+// Valgrind ends the process on a larger one.
+constexpr size_t alignment_max = 16 * mebibyte;
+
+// libc's smallest block. Of a block of one byte tools say that it has 1, or 16.
+constexpr size_t libc_block_min = 24;
+
+constinit OtherMalloc other{};
+constinit bool forwarding = false;
+constinit bool malloc_comes_here = false;
+constinit Complaints complaints = Complaints::none;
+
+// ---- what the other malloc cannot tell -----------------------------------------------------------------------------
+
+Origin origin_by(Call call)
+{
+    switch (call)
+    {
+    case Call::new_single:
+    case Call::delete_single:
+        return Origin::new_single;
+    case Call::new_array:
+    case Call::delete_array:
+        return Origin::new_array;
+    default:
+        return Origin::other;
+    }
+}
+
+const char *name_of_origin(Origin origin)
+{
+    switch (origin)
+    {
+    case Origin::new_single:
+        return name_of(Call::new_single);
+    case Origin::new_array:
+        return name_of(Call::new_array);
+    case Origin::other:
+        break;
+    }
+    return name_of(Call::malloc);
+}
+
+// The block is about to be freed or moved. memcheck itself tells of one that is none: it has no size.
+void look_at_match(const void *block, size_t usable, Call call)
+{
+    const Origin origin = operator_blocks.take(block);
+    const bool is_block = usable != 0 || origin != Origin::other;
+    if (!is_block || origin == origin_by(call))
+        return;
+    char bytes[128];
+    Text line(bytes, sizeof bytes);
+    line.text(name_of(call)).text(" of a block from ").text(name_of_origin(origin)).text(": a mismatch");
+    memcheck::complain(line, block);
+}
+
+void look_at_size(const void *block, size_t usable, size_t size, size_t alignment, Call call)
+{
+    const bool aligned = is_power_of_two(alignment) && (reinterpret_cast<uintptr_t>(block) & (alignment - 1)) == 0;
+    if (usable == 0 || (usable == size && aligned))
+        return;
+    char bytes[128];
+    Text line(bytes, sizeof bytes);
+    line.text(name_of(call)).text(" with ");
+    if (usable != size)
+        line.text("the size ").decimal(size).text(" of a block of ").decimal(usable).text(" bytes");
+    else
+        line.text("the alignment ").decimal(alignment).text(" of a block that does not have it");
+    memcheck::complain(line, block);
+}
+
+// ---- the operations ------------------------------------------------------------------------------------------------
+
+Allocation forwarding_allocate(Arena *, size_t size, size_t alignment, Call call)
+{
+    if (call == Call::calloc)
+        return {other.calloc(1, size), true};
+    if (alignment > alignment_max)
+        return {nullptr, false};
+    void *const block = alignment <= malloc_alignment ? other.malloc(size) : other.memalign(alignment, size);
+    if (complaints != Complaints::none && block != nullptr && origin_by(call) != Origin::other)
+        operator_blocks.add(block, origin_by(call));
+    return {block, false};
+}
+
+Allocation forwarding_allocate_on(Arena *, Node, size_t size)
+{
+    return {other.malloc(size), false};
+}
+
+void forwarding_release(Arena *, void *block, Call call)
+{
+    if (complaints != Complaints::none)
+        look_at_match(block, other.usable_size(block), call);
+    if (call == Call::delete_single && other.delete_single != nullptr)
+        other.delete_single(block);
+    else if (call == Call::delete_array && other.delete_array != nullptr)
+        other.delete_array(block);
+    else
+        other.free(block);
+}
+
+void forwarding_release_sized(Arena *arena, void *block, size_t size, size_t alignment, Call call)
+{
+    if (complaints != Complaints::none)
+        look_at_size(block, other.usable_size(block), size, alignment, call);
+    forwarding_release(arena, block, call);
+}
+
+void *forwarding_reallocate(Arena *, void *block, size_t size)
+{
+    if (size > size_max)
+    {
+        errno = ENOMEM;
+        return nullptr;
+    }
+    if (complaints != Complaints::none)
+        look_at_match(block, other.usable_size(block), Call::realloc);
+    return other.realloc(block, size);
+}
+
+BlockShape forwarding_shape(Arena *, Call, const void *block)
+{
+    return {other.usable_size(const_cast<void *>(block)), no_class, false};
+}
+
+constinit const ArenaOperations forwarding_operations{
+    .allocate = forwarding_allocate,
+    .allocate_on = forwarding_allocate_on,
+    .release = forwarding_release,
+    .release_sized = forwarding_release_sized,
+    .reallocate = forwarding_reallocate,
+    .shape = forwarding_shape,
+};
+
+// ---- whose malloc serves -------------------------------------------------------------------------------------------
+
+template <typename Function>
+void find(Function **function, void *where, const char *name)
+{
+    *function = reinterpret_cast<Function *>(dlsym(where, name));
+}
+
+// A name that is missing would make dlsym allocate for its message: every libc has these.
+OtherMalloc malloc_in(void *where)
+{
+    OtherMalloc found{};
+    find(&found.malloc, where, "malloc");
+    find(&found.calloc, where, "calloc");
+    find(&found.realloc, where, "realloc");
+    find(&found.memalign, where, "memalign");
+    find(&found.free, where, "free");
+    find(&found.usable_size, where, "malloc_usable_size");
+    return found;
+}
+
+bool is_complete(const OtherMalloc &found)
+{
+    return found.malloc != nullptr && found.calloc != nullptr && found.realloc != nullptr &&
+           found.memalign != nullptr && found.free != nullptr && found.usable_size != nullptr;
+}
+
+bool has_sanitizer()
+{
+    return &__asan_init != nullptr || &__tsan_init != nullptr || &__lsan_init != nullptr;
+}
+
+// Whether the program's malloc is not ours. Unit tests export none and run on ours all the same.
+bool program_has_another()
+{
+    void *const ours = dlsym(RTLD_DEFAULT, "fastalloc_malloc");
+    return ours != nullptr && ours != dlsym(RTLD_DEFAULT, "malloc");
+}
+
+bool is_a_tools(const OtherMalloc &found)
+{
+    void *const block = found.malloc(1);
+    const bool exact = found.usable_size(block) < libc_block_min;
+    found.free(block);
+    return exact;
+}
+
+// Only while the program's malloc is tried out: later many threads would write the same word.
+Allocation tried_allocate(Arena *arena, size_t size, size_t alignment, Call call)
+{
+    malloc_comes_here = true;
+    return forwarding_allocate(arena, size, alignment, call);
+}
+
+constinit const ArenaOperations tried_operations{
+    .allocate = tried_allocate,
+    .allocate_on = forwarding_allocate_on,
+    .release = forwarding_release,
+    .release_sized = forwarding_release_sized,
+    .reallocate = forwarding_reallocate,
+    .shape = forwarding_shape,
+};
+
+// Whether a call of the program's malloc comes here. Requires: calls that come here are forwarded.
+bool is_left_in_place()
+{
+    const OtherMalloc programs = malloc_in(RTLD_DEFAULT);
+    empty_arena.operations = &tried_operations;
+    programs.free(programs.malloc(1));
+    empty_arena.operations = &forwarding_operations;
+    return malloc_comes_here;
+}
+
+// Under a tool of Valgrind that has replaced libc's malloc.
+void forward_to_tool(const OtherMalloc &next)
+{
+    forward_to(next, Complaints::none);
+    if (!is_left_in_place())
+    {
+        find(&other.delete_single, RTLD_DEFAULT, "_ZdlPv");
+        find(&other.delete_array, RTLD_DEFAULT, "_ZdaPv");
+    }
+    else if (memcheck::is_memcheck())
+        complaints = Complaints::mismatch_and_size;
+}
+
+} // namespace
+
+bool is_forwarding()
+{
+    return forwarding;
+}
+
+void forward_to(const OtherMalloc &wanted, Complaints its_complaints)
+{
+    other = wanted;
+    complaints = its_complaints;
+    forwarding = true;
+    empty_arena.operations = &forwarding_operations;
+}
+
+void forward_where_needed()
+{
+    if (dlsym == nullptr)
+        return; // a static program has no malloc but ours
+    if (has_sanitizer())
+    {
+        if (program_has_another())
+            forward_to(malloc_in(RTLD_DEFAULT), Complaints::none);
+        return;
+    }
+    if (!memcheck::is_any_tool())
+        return;
+    const OtherMalloc next = malloc_in(RTLD_NEXT);
+    if (is_complete(next) && is_a_tools(next))
+        forward_to_tool(next);
+}
+
+} // namespace fastalloc
