@@ -200,7 +200,7 @@ bool program_has_another()
 bool is_a_tools(const OtherMalloc &found)
 {
     void *const block = found.malloc(1);
-    const bool exact = found.usable_size(block) < libc_block_min;
+    const bool exact = block != nullptr && found.usable_size(block) < libc_block_min;
     found.free(block);
     return exact;
 }
