@@ -11,9 +11,9 @@
 extern "C" void *dlsym(void *, const char *) noexcept __attribute__((weak));
 
 // There if a sanitizer that replaces malloc is.
-extern "C" void __asan_init() __attribute__((weak));
-extern "C" void __tsan_init() __attribute__((weak));
-extern "C" void __lsan_init() __attribute__((weak));
+extern "C" void asan_init() __asm__("__asan_init") __attribute__((weak));
+extern "C" void tsan_init() __asm__("__tsan_init") __attribute__((weak));
+extern "C" void lsan_init() __asm__("__lsan_init") __attribute__((weak));
 
 namespace fastalloc
 {
@@ -32,7 +32,6 @@ constexpr size_t libc_block_min = 24;
 
 constinit OtherMalloc other{};
 constinit bool forwarding = false;
-constinit bool malloc_comes_here = false;
 constinit Complaints complaints = Complaints::none;
 
 // ---- what the other malloc cannot tell -----------------------------------------------------------------------------
@@ -117,12 +116,7 @@ void forwarding_release(Arena *, void *block, Call call)
 {
     if (complaints != Complaints::none)
         look_at_match(block, other.usable_size(block), call);
-    if (call == Call::delete_single && other.delete_single != nullptr)
-        other.delete_single(block);
-    else if (call == Call::delete_array && other.delete_array != nullptr)
-        other.delete_array(block);
-    else
-        other.free(block);
+    other.free(block);
 }
 
 void forwarding_release_sized(Arena *arena, void *block, size_t size, size_t alignment, Call call)
@@ -187,7 +181,7 @@ bool is_complete(const OtherMalloc &found)
 
 bool has_sanitizer()
 {
-    return &__asan_init != nullptr || &__tsan_init != nullptr || &__lsan_init != nullptr;
+    return &asan_init != nullptr || &tsan_init != nullptr || &lsan_init != nullptr;
 }
 
 // Whether the program's malloc is not ours. Unit tests export none and run on ours all the same.
@@ -203,45 +197,6 @@ bool is_a_tools(const OtherMalloc &found)
     const bool exact = block != nullptr && found.usable_size(block) < libc_block_min;
     found.free(block);
     return exact;
-}
-
-// Only while the program's malloc is tried out: later many threads would write the same word.
-Allocation tried_allocate(Arena *arena, size_t size, size_t alignment, Call call)
-{
-    malloc_comes_here = true;
-    return forwarding_allocate(arena, size, alignment, call);
-}
-
-constinit const ArenaOperations tried_operations{
-    .allocate = tried_allocate,
-    .allocate_on = forwarding_allocate_on,
-    .release = forwarding_release,
-    .release_sized = forwarding_release_sized,
-    .reallocate = forwarding_reallocate,
-    .shape = forwarding_shape,
-};
-
-// Whether a call of the program's malloc comes here. Requires: calls that come here are forwarded.
-bool is_left_in_place()
-{
-    const OtherMalloc programs = malloc_in(RTLD_DEFAULT);
-    empty_arena.operations = &tried_operations;
-    programs.free(programs.malloc(1));
-    empty_arena.operations = &forwarding_operations;
-    return malloc_comes_here;
-}
-
-// Under a tool of Valgrind that has replaced libc's malloc.
-void forward_to_tool(const OtherMalloc &next)
-{
-    forward_to(next, Complaints::none);
-    if (!is_left_in_place())
-    {
-        find(&other.delete_single, RTLD_DEFAULT, "_ZdlPv");
-        find(&other.delete_array, RTLD_DEFAULT, "_ZdaPv");
-    }
-    else if (memcheck::is_memcheck())
-        complaints = Complaints::mismatch_and_size;
 }
 
 } // namespace
@@ -273,7 +228,7 @@ void forward_where_needed()
         return;
     const OtherMalloc next = malloc_in(RTLD_NEXT);
     if (is_complete(next) && is_a_tools(next))
-        forward_to_tool(next);
+        forward_to(next, memcheck::is_memcheck() ? Complaints::mismatch_and_size : Complaints::none);
 }
 
 } // namespace fastalloc

@@ -30,17 +30,13 @@ struct OtherMalloc
     void *(*memalign)(size_t, size_t);
     void (*free)(void *);
     size_t (*usable_size)(void *);
-    // Where ours are replaced: the program's operators delete and delete[], for forms of them that the tool does not
-    // know. Null where ours are left in place.
-    void (*delete_single)(void *);
-    void (*delete_array)(void *);
 };
 
 // What is said of misuse besides, by memcheck::complain.
 enum class Complaints
 {
     none,
-    mismatch_and_size, // memcheck looks on, and every call comes here
+    mismatch_and_size, // memcheck looks on
 };
 
 // Whether calls are forwarded. Settled after load_options_once().

@@ -64,6 +64,7 @@ void OperatorBlocks::add(const void *block, Origin origin)
     Leaf *const leaves = can_be_known(address) ? map_once(&leaves_, leaf_count) : nullptr;
     if (leaves == nullptr || map_once(&leaves[leaf_of(address)], words_per_leaf) == nullptr)
         return;
+    (void)take(block);
     word_in(&leaves[leaf_of(address)], address)
         ->fetch_or(static_cast<uint64_t>(origin) << shift_of(address), std::memory_order_relaxed);
 }

@@ -28,7 +28,8 @@ public:
         new_array = 2,
     };
 
-    // Where there is no memory for the bits the block counts as `other`. Requires: aligned to 16, not added yet.
+    // Where there is no memory for the bits the block counts as `other`. What was known of the address is forgotten: the
+    // block before may have gone back unseen. Requires: aligned to 16.
     void add(const void *block, Origin origin);
 
     Origin take(const void *block);

@@ -29,8 +29,6 @@ constexpr OtherMalloc made_up{
     free(block);
     },
     .usable_size = [](void *block) { return calls += "usable_size ", malloc_usable_size(block); },
-    .delete_single = nullptr,
-    .delete_array = nullptr,
     };
 
 // In a child, with calls forwarded from the first one on.
@@ -77,25 +75,6 @@ void calloc_is_zero_without_our_doing(void **)
     });
 }
 
-void deletes_go_to_the_programs_where_it_has_its_own(void **)
-{
-    assert_alone([] {
-        OtherMalloc replaced = made_up;
-        replaced.delete_single = [](void *block) {
-            calls += "delete ";
-            free(block);
-        };
-        replaced.delete_array = [](void *block) {
-            calls += "delete[] ";
-            free(block);
-        };
-        forward_to(replaced, Complaints::none);
-        for (const Call call : {Call::delete_single, Call::delete_array, Call::free_sized})
-            release(allocate(40, default_alignment, Call::malloc).block, call);
-        require(calls == "malloc delete malloc delete[] malloc free ");
-    });
-}
-
 void what_no_malloc_can_give_is_not_asked_for(void **)
 {
     assert_forwarded([] {
@@ -139,7 +118,6 @@ int main()
     const CMUnitTest tests[] = {
         cmocka_unit_test(each_call_goes_to_the_function_of_its_kind),
         cmocka_unit_test(calloc_is_zero_without_our_doing),
-        cmocka_unit_test(deletes_go_to_the_programs_where_it_has_its_own),
         cmocka_unit_test(what_no_malloc_can_give_is_not_asked_for),
         cmocka_unit_test(other_threads_are_forwarded_too),
         cmocka_unit_test(what_is_asked_about_the_heap_finds_it_empty),

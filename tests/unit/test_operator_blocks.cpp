@@ -33,6 +33,15 @@ void a_block_is_of_its_origin_until_it_is_taken(void **)
     assert_true(blocks.take(at(0x7fffffff0000)) == Origin::other);
 }
 
+void a_block_that_went_back_unseen_is_forgotten(void **)
+{
+    OperatorBlocks blocks;
+    blocks.add(at(0x1000), Origin::new_single);
+    blocks.add(at(0x1000), Origin::new_array);
+    assert_true(blocks.take(at(0x1000)) == Origin::new_array);
+    assert_true(blocks.take(at(0x1000)) == Origin::other);
+}
+
 void neighbours_do_not_know_of_each_other(void **)
 {
     OperatorBlocks blocks;
@@ -83,6 +92,7 @@ int main()
 {
     const CMUnitTest tests[] = {
         cmocka_unit_test(a_block_is_of_its_origin_until_it_is_taken),
+        cmocka_unit_test(a_block_that_went_back_unseen_is_forgotten),
         cmocka_unit_test(neighbours_do_not_know_of_each_other),
         cmocka_unit_test(no_block_begins_between_grains_or_beyond_all_addresses),
         cmocka_unit_test(threads_may_add_and_take_in_one_word),
