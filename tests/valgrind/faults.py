@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """faults.py PROGRAM FUNCTION - memcheck tells each fault of faults.cpp, with our malloc left in place, as what it is:
-its kind, where in which block, and by which functions the fault was made and the block allocated. And nothing else."""
+its kind, where in which block, and by which functions the fault was made and the block allocated. And nothing else.
+FUNCTION may be `mismatch`, and `mismatch_replaced` for the same with our malloc replaced."""
 
 import sys
 
@@ -49,6 +50,15 @@ MISMATCHES = [
     ("free_aligned_sized with the alignment", "wrong_alignment_here"),
 ]
 
+# The same where ours is replaced: memcheck tells what it can itself, without a size.
+MISMATCHES_REPLACED = [
+    ("MismatchedFree", "0 bytes inside a block of size 40 alloc'd", [by, by])
+    for line, by in MISMATCHES if line.endswith("mismatch")
+] + [
+    ("line", "fastalloc: free_sized with the size 41 of a block of 40 bytes", ["wrong_size_here"]),
+    ("line", "fastalloc: free_aligned_sized with the alignment", ["wrong_alignment_here"]),
+]
+
 
 def names(stack, function):
     return any(name.endswith(function) for name in stack)
@@ -78,7 +88,9 @@ def compare_leaks(faults, told):
 def main():
     program, function = sys.argv[1:]
     faults = tool.Faults()
-    told, status, errors = tool.run("memcheck", OPTIONS, [program, function])
+    replaced = function == "mismatch_replaced"
+    options = [option for option in OPTIONS if not replaced or option not in tool.IN_PLACE]
+    told, status, errors = tool.run("memcheck", options, [program, "mismatch" if replaced else function])
     faults.expect(status == 0, f"exit status {status}: {errors}")
     leaks = [one for one in told if one.kind.startswith("Leak_")]
     others = [one for one in told if not one.kind.startswith("Leak_")]
@@ -88,6 +100,9 @@ def main():
         faults.expect(not leaks, f"{len(leaks)} leaks")
         faults.expect(errors.count("bytes inside a block of size 40 alloc'd") == len(MISMATCHES),
                       f"not every line says where the block was allocated: {errors}")
+    elif replaced:
+        compare_accesses(faults, others, MISMATCHES_REPLACED)
+        faults.expect(not leaks, f"{len(leaks)} leaks")
     else:
         defined = function == "calloc"
         compare_accesses(faults, others, [one for one in ACCESSES if not (defined and one[0] == "UninitCondition")])
