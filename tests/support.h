@@ -55,6 +55,13 @@ extern const struct root_prefix fastalloc_root_prefix __asm__("fastalloc_root") 
 }
 #endif
 
+// Whether blocks come from the library's own heap, and not, under Valgrind, from the tool's: what a claim says of memory
+// holds for the first only.
+static inline int heap_is_ours(void)
+{
+    return fastalloc_root_prefix.window_bytes != 0;
+}
+
 static const size_t kib = (size_t)1 << 10;
 static const size_t mib = (size_t)1 << 20;
 static const size_t gib = (size_t)1 << 30;

@@ -11,6 +11,7 @@
 #include "heap/window.h"
 #include "os/options.h"
 #include "os/topology.h"
+#include "watch/forwarding.h"
 #include "watch/hooks.h"
 #include "watch/probe_calls.h"
 
@@ -58,7 +59,7 @@ void fork_child()
 __attribute__((constructor)) void fastalloc::fastalloc_process_starts()
 {
     load_options_once();
-    program_malloc_is_ours = ask_whose_malloc();
+    program_malloc_is_ours = forwarding_view() == nullptr && ask_whose_malloc();
     // Asked of the system once: before main, where a filter may be laid.
     if (program_malloc_is_ours)
     {

@@ -51,5 +51,7 @@ void *reallocate(void *block, size_t size);
 // The same for a block in the window, in the registry of outside blocks, or libc's, whoever looks on.
 BlockShape plain_shape(Arena *, Call call, const void *block);
 void *plain_reallocate(Arena *, void *block, size_t size);
+// Ends the process if the size is not accepted for the block.
+void plain_release_sized(Arena *, void *block, size_t size, size_t alignment, Call call);
 
 } // namespace fastalloc

@@ -203,6 +203,7 @@ constinit const ArenaOperations empty_operations{
     .allocate = empty_allocate,
     .allocate_on = empty_allocate_on,
     .release = empty_release,
+    .release_sized = plain_release_sized,
     .reallocate = empty_reallocate,
     .shape = unattached_shape,
 };
@@ -236,6 +237,7 @@ constinit const ArenaOperations ending_operations{
     .allocate = ending_allocate,
     .allocate_on = ending_allocate_on,
     .release = ending_release,
+    .release_sized = plain_release_sized,
     .reallocate = ending_reallocate,
     .shape = unattached_shape,
 };
@@ -259,6 +261,7 @@ constinit const ArenaOperations attached_operations{
     .allocate = attached_allocate,
     .allocate_on = attached_allocate_on,
     .release = attached_release,
+    .release_sized = plain_release_sized,
     .reallocate = plain_reallocate,
     .shape = plain_shape,
 };
@@ -266,6 +269,7 @@ constinit const ArenaOperations homed_operations{
     .allocate = homed_allocate,
     .allocate_on = attached_allocate_on,
     .release = attached_release,
+    .release_sized = plain_release_sized,
     .reallocate = plain_reallocate,
     .shape = plain_shape,
 };
@@ -273,6 +277,7 @@ constinit const ArenaOperations stray_operations{
     .allocate = stray_allocate,
     .allocate_on = stray_allocate_on,
     .release = stray_release,
+    .release_sized = plain_release_sized,
     .reallocate = plain_reallocate,
     .shape = plain_shape,
 };
@@ -297,6 +302,7 @@ void load_options_once()
         return;
     options_loaded.store(true, std::memory_order_relaxed);
     options_load_from_environment();
+    forward_where_needed();
 }
 
 void *allocate_aligned(size_t size, size_t alignment, Call call)

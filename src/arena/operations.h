@@ -42,6 +42,8 @@ struct ArenaOperations
     // As allocate, from memory of `place`, whatever the thread's own.
     Allocation (*allocate_on)(Arena *arena, Node place, size_t size);
     void (*release)(Arena *arena, void *block, Call call);
+    // As release, and the program says with which size and alignment it asked for the block, which is not null.
+    void (*release_sized)(Arena *arena, void *block, size_t size, size_t alignment, Call call);
     // As realloc(3). The block is not null, the size not 0. Null: out of memory, and the block is untouched.
     void *(*reallocate)(Arena *arena, void *block, size_t size);
     // Of a block that stays or moves; ends the process, naming `call`, if it is known to be none.
@@ -74,5 +76,8 @@ public:
 private:
     std::atomic<const ArenaOperations *> table_;
 };
+// Defined in watch/: where another malloc has to serve in place of ours, gives empty_arena other operations. No thread
+// looks at another arena yet, and none will.
+void forward_where_needed();
 
 } // namespace fastalloc

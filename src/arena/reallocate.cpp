@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// What can be known and done about a live block: its shape, the predicate that realloc and sized free share, realloc.
+// What can be known and done about a live block: its shape, the predicate that realloc and sized free share, and both.
 #include "arena/allocate.h"
 
 #include "arena/foreign.h"
@@ -141,6 +141,18 @@ void *plain_reallocate(Arena *, void *block, size_t size)
     if (record != nullptr && record->kind.load(std::memory_order_relaxed) == SpanKind::large)
         return reallocate_large(record, block, size);
     return reallocate_outside(block, shape.usable, size);
+}
+
+void plain_release_sized(Arena *, void *block, size_t size, size_t alignment, Call call)
+{
+    const BlockShape shape = shape_of_block(call, block);
+    if (shape.foreign)
+        return foreign_release(call, block);
+    const bool aligned = is_power_of_two(alignment) && (reinterpret_cast<uintptr_t>(block) & (alignment - 1)) == 0;
+    if (!aligned || !accepted(shape, size, alignment))
+        fatal_wrong_size(name_of(call), block, size, shape.usable);
+    if (!release_fast(block))
+        release(block, call);
 }
 
 void *reallocate(void *block, size_t size)

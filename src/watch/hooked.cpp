@@ -2,7 +2,10 @@
 #include "watch/hooked.h"
 
 #include "arena/lending.h"
+#include "arena/registry.h"
+#include "os/barrier.h"
 #include "watch/asked_sizes.h"
+#include "watch/forwarding.h"
 #include "watch/sampler.h"
 #include "watch/told.h"
 
@@ -81,6 +84,7 @@ constinit const ArenaOperations hooked_operations{
     .allocate = hooked_allocate,
     .allocate_on = told_allocate_on,
     .release = hooked_release,
+    .release_sized = plain_release_sized,
     .reallocate = told_reallocate,
     .shape = told_shape,
 };
@@ -88,6 +92,7 @@ constinit const ArenaOperations told_operations{
     .allocate = told_allocate,
     .allocate_on = told_allocate_on,
     .release = told_release,
+    .release_sized = told_release_sized,
     .reallocate = told_reallocate,
     .shape = told_shape,
 };
@@ -95,6 +100,7 @@ constinit const ArenaOperations sampled_operations{
     .allocate = told_allocate,
     .allocate_on = told_allocate_on,
     .release = sampled_release,
+    .release_sized = plain_release_sized,
     .reallocate = sampled_reallocate,
     .shape = told_shape,
 };
@@ -102,14 +108,13 @@ constinit const ArenaOperations face_operations{
     .allocate = face_allocate,
     .allocate_on = told_allocate_on,
     .release = sampled_release,
+    .release_sized = plain_release_sized,
     .reallocate = sampled_reallocate,
     .shape = told_shape,
 };
 
 constinit Arena hooked_arena{&hooked_operations};
 constinit Arena told_arena{&told_operations};
-
-} // namespace
 
 View view_for(const Subscribers &subscribers)
 {
@@ -119,6 +124,19 @@ View view_for(const Subscribers &subscribers)
     if (subscribers.on_every_call != 0)
         return {.over = &hooked_arena, .faces = nullptr, .attached = nullptr, .stray = nullptr};
     return {.over = nullptr, .faces = faces, .attached = &sampled_operations, .stray = &sampled_operations};
+}
+
+} // namespace
+
+void show_to_all(const Subscribers *subscribers)
+{
+    if (Arena *const forwarding = forwarding_view())
+    {
+        empty_arena.operations.set(subscribers != nullptr ? &told_operations : forwarding->operations.table());
+        barrier::heavy();
+    }
+    else
+        registry.show_to_all(subscribers != nullptr ? view_for(*subscribers) : View{});
 }
 
 } // namespace fastalloc

@@ -6,14 +6,15 @@
 //                      thread's own arena
 //     samples only:    malloc looks at its arena's face (arena/lending.h), free at the arena itself, whose operations look
 //                      blocks up that are nobody's own; the fast path does the rest
+//     forwarding:      all threads are at empty_arena already (watch/forwarding.h), which tells and then forwards
 #pragma once
 
-#include "arena/registry.h"
 #include "watch/hooks.h"
 
 namespace fastalloc
 {
 
-View view_for(const Subscribers &subscribers);
+// All threads look at what these need from now on, null for nobody. Requires: no lock held but that of subscribers.
+void show_to_all(const Subscribers *subscribers);
 
 } // namespace fastalloc

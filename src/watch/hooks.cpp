@@ -117,11 +117,11 @@ void put_in_force(const Subscribers *next)
     every_call_wanted.store(every_call, std::memory_order_relaxed);
     samples_wanted.store(samples, std::memory_order_relaxed);
     if (every_call || samples)
-        registry.show_to_all(view_for(*next));
+        show_to_all(next);
     barrier::heavy();
     wait_until_nobody_is_in(old);
     if (!every_call && !samples)
-        registry.show_to_all({});
+        show_to_all(nullptr);
     if (!every_call)
         asked_sizes.clear();
     if (lent && !samples)
@@ -223,8 +223,7 @@ void hooks_after_fork_in_child()
             return;
     }
     hooks_lock.reset();
-    const Subscribers *const list = subscribers_in_force.load(std::memory_order_relaxed);
-    registry.show_to_all(list != nullptr ? view_for(*list) : View{});
+    show_to_all(subscribers_in_force.load(std::memory_order_relaxed));
 }
 
 } // namespace fastalloc

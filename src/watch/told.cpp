@@ -4,6 +4,7 @@
 #include "arena/registry.h"
 #include "os/pages.h"
 #include "watch/asked_sizes.h"
+#include "watch/forwarding.h"
 #include "watch/sampler.h"
 
 namespace fastalloc
@@ -148,6 +149,16 @@ void told_release(Arena *, void *block, Call call)
     block_goes(block, call);
     const Beneath below = beneath();
     below.operations->release(below.arena, block, call);
+}
+
+// Ours looks at the size, and releases; another malloc does both at once.
+void told_release_sized(Arena *arena, void *block, size_t size, size_t alignment, Call call)
+{
+    if (forwarding_view() == nullptr)
+        return plain_release_sized(arena, block, size, alignment, call);
+    block_goes(block, call);
+    const Beneath below = beneath();
+    below.operations->release_sized(below.arena, block, size, alignment, call);
 }
 
 void sampled_release(Arena *, void *block, Call call)

@@ -17,6 +17,7 @@ namespace fastalloc
 Allocation told_allocate(Arena *, size_t size, size_t alignment, Call call);
 Allocation told_allocate_on(Arena *, Node place, size_t size);
 void told_release(Arena *, void *block, Call call);
+void told_release_sized(Arena *, void *block, size_t size, size_t alignment, Call call);
 void *told_reallocate(Arena *, void *block, size_t size);
 BlockShape told_shape(Arena *, Call call, const void *block);
 

@@ -9,6 +9,7 @@
 #include "arena/registry.h"
 #include "heap/large.h"
 #include "os/options.h"
+#include "watch/forwarding.h"
 #include "watch/live_blocks.h"
 
 namespace fastalloc
@@ -122,6 +123,7 @@ constinit const ArenaOperations watched_operations{
     .allocate = watched_allocate,
     .allocate_on = watched_allocate_on,
     .release = watched_release,
+    .release_sized = plain_release_sized,
     .reallocate = plain_reallocate,
     .shape = watched_shape,
 };
@@ -132,6 +134,8 @@ constinit Arena watched_arena{&watched_operations};
 
 Arena *first_view()
 {
+    if (Arena *const forwarding = forwarding_view())
+        return forwarding;
     return options().check == Check::on ? &watched_arena : nullptr;
 }
 

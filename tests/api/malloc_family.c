@@ -151,7 +151,7 @@ static void a_large_calloc_is_zero_and_stays_untouched(void **state)
     size_t before = resident_bytes();
     unsigned char *block = calloc(1, opaque_size(size));
     assert_non_null(block);
-    assert_true(growth(before, resident_bytes()) < 16 * mib);
+    assert_true(!heap_is_ours() || growth(before, resident_bytes()) < 16 * mib);
     for (size_t at = 0; at < size; at += 16 * mib)
         assert_int_equal(block[at], 0);
     assert_int_equal(block[size - 1], 0);
@@ -168,6 +168,8 @@ static void usable_size_of_null_is_zero(void **state)
 static void freed_block_is_reused_by_same_thread(void **state)
 {
     (void)state;
+    if (!heap_is_ours())
+        return;
     for (size_t size = 1; size <= 256 * kib; size += size / 3 + 1)
     {
         void *places[16];

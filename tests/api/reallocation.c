@@ -28,7 +28,7 @@ static void realloc_to_zero_frees_and_returns_null(void **state)
         memset(block, 1, size + 1);
         assert_null(realloc(opaque_block(block), opaque_size(0)));
     }
-    assert_true(growth(before, resident_bytes()) < 16 * mib);
+    assert_true(!heap_is_ours() || growth(before, resident_bytes()) < 16 * mib);
 }
 
 static void realloc_keeps_contents_for_every_pair_of_sizes(void **state)
@@ -163,7 +163,7 @@ static void realloc_to_the_usable_size_stays_in_place(void **state)
         assert_non_null(block);
         uintptr_t place = (uintptr_t)block;
         block = realloc(block, malloc_usable_size(block));
-        assert_int_equal((uintptr_t)block, place);
+        assert_true(!heap_is_ours() || (uintptr_t)block == place);
         free(block);
     }
 }

@@ -16,7 +16,8 @@ from pathlib import Path
 import report
 
 WITHOUT_CALLS = """
-    __cxa_atexit __cxa_finalize __environ __errno_location __gmon_start__ __progname __register_atfork __rseq_offset
+    __asan_init __cxa_atexit __cxa_finalize __environ __errno_location __gmon_start__ __lsan_init __progname
+    __register_atfork __rseq_offset __tsan_init
     _ITM_deregisterTMCloneTable
     _ITM_registerTMCloneTable _ZSt15get_new_handlerv _ZSt17__throw_bad_allocv __libc_free __libc_realloc
     __stack_chk_fail

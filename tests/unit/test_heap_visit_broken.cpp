@@ -111,15 +111,14 @@ void a_write_to_a_block_in_an_outbox_is_told(void **)
     });
 }
 
-// All inboxes are sorted in when the threads go on.
-void a_write_to_a_block_in_an_inbox_ends_the_process_behind_the_visit(void **)
+void a_write_to_a_block_in_an_inbox_is_told(void **)
 {
-    assert_dies("a freed block was written to", [] {
+    assert_alone([] {
         std::latch done(1);
         std::thread owner;
-        written_on_the_way(100, &done, &owner);
-        HeapSnapshot snapshot;
-        take_snapshot(&snapshot);
+        const std::vector<void *> used = written_on_the_way(100, &done, &owner);
+        require_broken_with(used, "on its way");
+        _exit(0); // it would be found when it is sorted in
     });
 }
 
@@ -133,7 +132,7 @@ int main()
         cmocka_unit_test(a_block_freed_twice_into_a_bin_is_told),
         cmocka_unit_test(a_write_to_a_block_in_the_list_of_its_span_is_told),
         cmocka_unit_test(a_write_to_a_block_in_an_outbox_is_told),
-        cmocka_unit_test(a_write_to_a_block_in_an_inbox_ends_the_process_behind_the_visit),
+        cmocka_unit_test(a_write_to_a_block_in_an_inbox_is_told),
     };
     return cmocka_run_group_tests_name("heap_visit_broken", tests, nullptr, nullptr);
 }

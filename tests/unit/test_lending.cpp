@@ -31,6 +31,7 @@ const ArenaOperations looking{
     .allocate = look,
     .allocate_on = nullptr,
     .release = nullptr,
+    .release_sized = nullptr,
     .reallocate = nullptr,
     .shape = nullptr,
 };
