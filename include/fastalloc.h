@@ -362,8 +362,8 @@ struct fastalloc_hooks
     /* After an allocation that succeeded, before the program has the block. */
     void (*allocated)(void *context, const struct fastalloc_event *event);
 
-    /* Before a block is freed; it still holds what it held. A pointer that is known not to be a live block ends the
-     * process first. */
+    /* Before a block is freed; it still holds what it held. A pointer at which no block begins ends the process
+     * first; a block that is freed twice may be told twice. */
     void (*freeing)(void *context, const struct fastalloc_event *event);
 
     /* After realloc has resized a block, in place or not, on every call. The old address may be another block's by
@@ -375,12 +375,12 @@ struct fastalloc_hooks
 
 /* From now on `hooks`, which is copied, is told: of every call that begins when this has returned, in any thread;
  * of others that run meanwhile maybe. Callbacks run in the calling thread, with none of the allocator's locks held;
- * they may allocate and free, which is not told to anybody, and must return. Of heap corruption and failed
+ * they may allocate and free, which is not told to anybody, must not write to the block, and must return. errno is
+ * kept where the call keeps it. Of heap corruption and failed
  * allocations nothing is told. The child of a fork has the same subscribers. Costs nothing while there are none;
  * with samples only, malloc and free stay as fast as they are but for the samples.
  * Returns 0, or -1 with errno EINVAL (its size is smaller than any version's, or there is no callback), EEXIST (it
- * is told already), ENOSPC (16 are told), EDEADLK (called by a callback). Any thread; in the order of being
- * added subscribers are told. */
+ * is told already), ENOSPC (16 are told), EDEADLK (called by a callback). Any thread. */
 FASTALLOC_EXPORT int fastalloc_hooks_add(const struct fastalloc_hooks *hooks) FASTALLOC_NOEXCEPT;
 
 /* `hooks`, by its address, is told no more. Waits for callbacks that run: when this has returned none does, and what

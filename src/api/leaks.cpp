@@ -2,6 +2,7 @@
 #include "api/leaks.h"
 
 #include "api/names.h"
+#include "os/message.h"
 #include "os/options.h"
 #include "watch/early_blocks.h"
 #include "watch/heap_visit.h"
@@ -21,8 +22,10 @@ void report_at_exit()
 {
     const Leaks leaks = report_leaks(STDERR_FILENO, Verbosity::if_any);
     const auto code = static_cast<int>(options().leak_exit_code);
+    if (leaks == Leaks::failed || leaks == Leaks::busy)
+        Message().text("leak_check: the blocks in use could not be found out").warn();
     if (leaks == Leaks::some && code != 0)
-        exit(code);
+        exit(code); // NOLINT(concurrency-mt-unsafe): libc lets one thread run it
 }
 
 int failed_with(int reason)
@@ -36,18 +39,15 @@ int failed_with(int reason)
 #ifdef FASTALLOC_STATIC
 
 // What libstdc++ keeps for exceptions where there is no memory. In a static program it is taken after our start.
-namespace __gnu_cxx
-{
-void __freeres() __attribute__((weak));
-}
+void free_resources() __asm__("_ZN9__gnu_cxx9__freeresEv") __attribute__((weak));
 
 // Destructors without a priority, and those of objects, have run.
 __attribute__((destructor(101))) static void process_ends()
 {
     if (options().leak_check != LeakCheck::exit)
         return;
-    if (__gnu_cxx::__freeres != nullptr)
-        __gnu_cxx::__freeres();
+    if (free_resources != nullptr)
+        free_resources();
     report_at_exit();
 }
 
@@ -59,7 +59,7 @@ void fastalloc::leak_check_begins()
 
 #else
 
-extern "C" int __cxa_atexit(void (*function)(void *), void *argument, void *library) noexcept;
+extern "C" int call_at_exit(void (*function)(void *), void *argument, void *library) noexcept __asm__("__cxa_atexit");
 
 void fastalloc::leak_check_begins()
 {
@@ -67,7 +67,7 @@ void fastalloc::leak_check_begins()
         return;
     early_blocks.note();
     // Of no library: else it would run with our own destructors.
-    __cxa_atexit([](void *) { report_at_exit(); }, nullptr, nullptr);
+    call_at_exit([](void *) { report_at_exit(); }, nullptr, nullptr);
 }
 
 #endif

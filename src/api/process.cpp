@@ -34,21 +34,8 @@ bool ask_whose_malloc()
     return programs == nullptr || programs == reinterpret_cast<void *>(&fastalloc_malloc);
 }
 
-void fork_prepare()
-{
-    registry.fork_prepare();
-    hooks_fork_prepare();
-}
-
-void fork_parent()
-{
-    hooks_fork_done();
-    registry.fork_parent();
-}
-
 void fork_child()
 {
-    hooks_fork_done();
     const bool all_taken = registry.fork_child();
     hooks_after_fork_in_child();
     background.after_fork_in_child(all_taken);
@@ -69,7 +56,7 @@ __attribute__((constructor)) void fastalloc::fastalloc_process_starts()
     }
     prepare_reports();
     // Registered early, so run last before a fork and first after it: other handlers may allocate.
-    pthread_atfork(fork_prepare, fork_parent, fork_child);
+    pthread_atfork([] { registry.fork_prepare(); }, [] { registry.fork_parent(); }, fork_child);
     if (options().probes == Probes::on)
         probe_calls();
     if (program_malloc_is_ours && options().background_thread == BackgroundThread::on)

@@ -224,14 +224,14 @@ public:
     // The registry's, under its lock; `attached` is also changed under this arena's lock and read relaxed before trying
     // that.
     std::atomic<bool> attached{false};
-    bool has_samples;        // see Purpose
-    bool is_common;          // serves threads without an arena, never adopted
-    bool abandoned = false;  // its thread did not survive a fork: settle() before use
-    bool warm = false;       // nobody is attached, its bins are filled: settle() before a span is adopted. Its lock's
-    bool homed = false;      // its thread has a home: there are several nodes
-    bool has_face = false;   // blocks may be lent: arena/lending.h. The registry's
-    uint8_t exit_rounds = 0; // times the key's destructor has run for this thread
-    ThreadWords *words = nullptr; // of the attached thread
+    bool has_samples;       // see Purpose
+    bool is_common;         // serves threads without an arena, never adopted
+    bool abandoned = false; // its thread did not survive a fork: settle() before use
+    bool warm = false;      // nobody is attached, its bins are filled: settle() before a span is adopted. Its lock's
+    bool homed = false;     // its thread has a home: there are several nodes
+    std::atomic<bool> has_face{false}; // blocks may be lent: arena/lending.h. The registry's
+    uint8_t exit_rounds = 0;           // times the key's destructor has run for this thread
+    ThreadWords *words = nullptr;      // of the attached thread
     Arena *next_detached = nullptr;
     Homing homing;                            // of the attached thread
     std::atomic<Arena *> next_arena{nullptr}; // all arenas there ever were, see Registry

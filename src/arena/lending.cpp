@@ -2,6 +2,7 @@
 #include "arena/lending.h"
 
 #include "arena/misuse.h"
+#include "os/barrier.h"
 
 namespace fastalloc
 {
@@ -53,7 +54,9 @@ void Arena::lend(SizeClass size_class)
     left -= count * bytes;
     void *const first = bin.head;
     void *const last = block_in_stack(first, count);
-    // A fork in between loses the part in the child, but never has it twice.
+    // A fork in between loses the part in the child, but never has it twice; a heap visit waits.
+    is_handing_over_.store(true, std::memory_order_relaxed);
+    barrier::release();
     bin.head = next_of(last);
     bin.room.store(bin.room.load() + count);
     std::atomic_signal_fence(std::memory_order_release);
@@ -61,6 +64,7 @@ void Arena::lend(SizeClass size_class)
     lent.room.store(lent_limit - count);
     std::atomic_signal_fence(std::memory_order_release);
     lent.head = first;
+    is_handing_over_.store(false, std::memory_order_release);
 }
 
 // Requires: the lock, and what return_blocks requires.

@@ -124,13 +124,16 @@ void observe(const fastalloc_observer *who)
 // One thread at a time, so that they are told in their order; also no thread within a callback.
 void tell_memory_events()
 {
-    uintptr_t nobody = 0;
-    MemoryEvent event;
-    if (!teller.compare_exchange_strong(nobody, thread_identity(), std::memory_order_acquire))
-        return;
-    while (memory_events.take(&event))
-        tell(known_observer(), event);
-    teller.store(0, std::memory_order_release);
+    do
+    {
+        uintptr_t nobody = 0;
+        MemoryEvent event;
+        if (!teller.compare_exchange_strong(nobody, thread_identity()))
+            return; // who tells looks again when he has done
+        while (memory_events.take(&event))
+            tell(known_observer(), event);
+        teller.store(0);
+    } while (!memory_events.is_empty());
 }
 
 void forget_who_was_telling()

@@ -17,6 +17,7 @@ namespace fastalloc
 {
 
 constinit Registry registry;
+constinit Lock samples_lock;
 
 namespace
 {

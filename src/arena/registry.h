@@ -158,4 +158,7 @@ private:
 
 extern Registry registry;
 
+// The lock of the table of samples (watch/sampler.h), the last in the order: here, for who takes all locks takes it too.
+extern Lock samples_lock;
+
 } // namespace fastalloc

@@ -24,6 +24,7 @@ void for_each_lock(Visitor visit)
     visit(window.lock);
     visit(outside.lock);
     visit(memory_events.lock);
+    visit(samples_lock);
 }
 
 } // namespace

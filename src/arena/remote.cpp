@@ -14,6 +14,7 @@
 #include "arena/arena_guard.h"
 #include "arena/misuse.h"
 #include "base/probes.h"
+#include "os/barrier.h"
 
 namespace fastalloc
 {
@@ -67,7 +68,7 @@ bool Arena::flush_slot(OutboxSlot *slot)
     // Out of the slot before it is in the inbox: a fork in between loses a batch in the child, but never has it twice.
     outbox_total_.store(outbox_total_.load(std::memory_order_relaxed) - bytes, std::memory_order_relaxed);
     is_handing_over_.store(true, std::memory_order_relaxed);
-    std::atomic_thread_fence(std::memory_order_release); // whoever finds the slot empty finds this
+    barrier::release(); // whoever finds the slot empty finds this
     *slot = {};
     std::atomic_signal_fence(std::memory_order_release);
     count_batch(first, last, bytes);

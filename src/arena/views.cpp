@@ -22,7 +22,8 @@ Arena *view_of(Arena *own)
 Arena *malloc_view_of(Arena *own)
 {
     Arena *const view = view_of(own);
-    const bool lends = view == own && own->has_face && registry.faces_.load(std::memory_order_relaxed) != nullptr;
+    const bool lends = view == own && own->has_face.load(std::memory_order_acquire) &&
+                       registry.faces_.load(std::memory_order_relaxed) != nullptr;
     return lends ? &face_of(own)->arena : view;
 }
 
@@ -40,7 +41,7 @@ void Registry::make_face(Arena *arena)
     if (operations == nullptr || arena->is_common || arena->has_face)
         return;
     new (face_of(arena)) Face(operations);
-    arena->has_face = true;
+    arena->has_face.store(true, std::memory_order_release); // acquire in malloc_view_of
 }
 
 // A thread that was asked to flush looks its words up when it does, under the lock.
@@ -58,9 +59,11 @@ void Registry::show_to_all(const View &view)
         {
             arena->operations.set(view.attached != nullptr ? view.attached : arena->usual_operations());
             make_face(arena);
+        }
+        barrier::heavy(); // a thread whose word names a face sees what is in it
+        for (Arena *arena = first(); arena != nullptr; arena = arena->next_arena.load(std::memory_order_acquire))
             if (arena->words != nullptr && arena->words->malloc_arena.load(std::memory_order_relaxed) != &empty_arena)
                 show_view(arena->words, arena);
-        }
     }
     barrier::heavy();
 }

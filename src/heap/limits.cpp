@@ -66,7 +66,7 @@ bool Limits::take(uint64_t bytes)
         if (bytes > hard || now > hard - bytes)
         {
             FASTALLOC_PROBE2(limit, bytes, now);
-            fastalloc::memory_events.post(MemoryEvent::Kind::refused, 0, bytes, unplaced);
+            memory_events.post(MemoryEvent::Kind::refused, 0, bytes, unplaced);
             return false;
         }
     while (!held_.compare_exchange_weak(now, now + bytes, std::memory_order_relaxed));
@@ -114,7 +114,7 @@ void Limits::give_back(uint64_t bytes)
 Limits::News Limits::take_news()
 {
     const unsigned news = news_.exchange(0, std::memory_order_relaxed);
-    return {(news & above_soft) != 0, (news & memory_events) != 0, (news & peaked) != 0, (news & grown) != 0};
+    return {(news & above_soft) != 0, (news & events_wait) != 0, (news & peaked) != 0, (news & grown) != 0};
 }
 
 } // namespace fastalloc

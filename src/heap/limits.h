@@ -81,7 +81,7 @@ public:
     {
         above_soft = 1,
         grown = 2,
-        memory_events = 4,
+        events_wait = 4,
         peaked = 8,
     };
 

@@ -12,10 +12,10 @@ constinit MemoryEvents memory_events;
 void MemoryEvents::set_wanted(Wanted wanted)
 {
     Guard guard(lock);
-    wanted_.store(wanted == Wanted::yes, std::memory_order_relaxed);
-    if (wanted == Wanted::yes || !guard)
+    const bool was_wanted = wanted_.exchange(wanted == Wanted::yes, std::memory_order_relaxed);
+    if ((wanted == Wanted::yes && was_wanted) || !guard)
         return;
-    first_ = end_;
+    first_ = end_; // also what came when it was about to be unwanted
     for (std::atomic<uint64_t> &bytes : unplaced_bytes_)
         bytes.store(0, std::memory_order_relaxed);
 }
@@ -27,7 +27,7 @@ void MemoryEvents::put(const MemoryEvent &event)
         queue_[end_++ % capacity] = event;
     else
         unplaced_bytes_[static_cast<unsigned>(event.kind)].fetch_add(event.bytes, std::memory_order_relaxed);
-    limits.add_news(Limits::memory_events);
+    limits.add_news(Limits::events_wait);
 }
 
 void tell_taken(uintptr_t address, uint64_t bytes, Node place)
@@ -65,6 +65,12 @@ bool MemoryEvents::take(MemoryEvent *event)
         return true;
     }
     return false;
+}
+
+bool MemoryEvents::is_empty()
+{
+    const Guard guard(lock);
+    return !guard || first_ == end_;
 }
 
 } // namespace fastalloc

@@ -57,6 +57,8 @@ public:
     // The oldest. False if there is none.
     bool take(MemoryEvent *event);
 
+    bool is_empty();
+
     Lock lock;
 
 private:

@@ -59,16 +59,14 @@ void *resized(void *block, size_t old_bytes, size_t bytes, Node node)
     const size_t more = bytes > old_bytes ? bytes - old_bytes : 0;
     if (!limits.take(more))
         return nullptr;
+    tell_returned(reinterpret_cast<uintptr_t>(block), old_bytes, node); // before others can have its addresses
     void *const place = resized_or_moved(block, old_bytes, bytes);
     if (place == nullptr)
-    {
         limits.give_back(more);
-        return nullptr;
-    }
-    if (bytes < old_bytes)
+    else if (bytes < old_bytes)
         limits.give_back(old_bytes - bytes);
-    tell_returned(reinterpret_cast<uintptr_t>(block), old_bytes, node);
-    tell_taken(reinterpret_cast<uintptr_t>(place), bytes, node);
+    tell_taken(reinterpret_cast<uintptr_t>(place != nullptr ? place : block), place != nullptr ? bytes : old_bytes,
+               node);
     return place;
 }
 
@@ -157,9 +155,9 @@ bool Outside::release(void *block)
     const Entry left = leave(block, Leaving::for_good);
     if (left.bytes == 0)
         return false;
+    tell_returned(left.address, left.bytes, left.place); // before others can have its addresses
     pages::unmap(block, left.bytes);
     limits.give_back(left.bytes);
-    tell_returned(left.address, left.bytes, left.place);
     return true;
 }
 
@@ -184,11 +182,21 @@ void Outside::set_asked(const void *block, size_t asked)
         entry->asked = asked;
 }
 
-size_t Outside::asked(const void *block)
+size_t Outside::take_asked(const void *block)
 {
     Guard guard(lock);
-    const Entry *const entry = guard ? table_.find(reinterpret_cast<uintptr_t>(block)) : nullptr;
-    return entry != nullptr ? entry->asked : 0;
+    Entry *const entry = guard ? table_.find(reinterpret_cast<uintptr_t>(block)) : nullptr;
+    const size_t asked = entry != nullptr ? entry->asked : 0;
+    if (entry != nullptr)
+        entry->asked = 0;
+    return asked;
+}
+
+void Outside::forget_asked()
+{
+    Guard guard(lock);
+    if (guard)
+        table_.for_each([](Entry &entry) { entry.asked = 0; });
 }
 
 void *Outside::reallocate(void *block, size_t size)

@@ -42,7 +42,8 @@ public:
     // How much of a block the program asked for, for those who want to know; 0 where that was not said since it was
     // resized.
     void set_asked(const void *block, size_t asked);
-    size_t asked(const void *block);
+    size_t take_asked(const void *block); // which is not known then any more
+    void forget_asked();                  // of all
 
     // Makes the block hold `size`, moving it if it must. Null if refused: nothing changed. Requires: it is one of ours.
     void *reallocate(void *block, size_t size);

@@ -31,7 +31,7 @@ void prepare()
 
 void heavy()
 {
-    std::atomic_thread_fence(std::memory_order_seq_cst);
+    full();
     // A process must say once that it will do this, and the child of a fork may have to again.
     if (!membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED) && membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED))
         membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED);

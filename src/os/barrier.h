@@ -9,6 +9,8 @@
 // barriers.
 #pragma once
 
+#include "base/config.h"
+
 #include <atomic>
 
 namespace fastalloc::barrier
@@ -20,10 +22,23 @@ extern std::atomic<bool> both_full;
 // Asks the kernel for it. Before the first use of light(); any thread.
 void prepare();
 
+// All loads and stores before it come before all behind it. Not the standard's name: ThreadSanitizer would refuse it.
+inline void full()
+{
+    __sync_synchronize();
+}
+
+// Stores before it are seen by who sees a store behind it; a pair of plain stores needs one. ThreadSanitizer has none.
+inline void release()
+{
+    if constexpr (!thread_sanitizer)
+        std::atomic_thread_fence(std::memory_order_release);
+}
+
 inline void light()
 {
     if (both_full.load(std::memory_order_relaxed))
-        std::atomic_thread_fence(std::memory_order_seq_cst);
+        full();
     else
         std::atomic_signal_fence(std::memory_order_seq_cst);
 }

@@ -20,12 +20,13 @@ size_t AskedSizes::take(const void *block, size_t given)
 {
     if (in_window(reinterpret_cast<uintptr_t>(block)))
         return take_in_window(block, given);
-    return outside.asked(block);
+    return outside.take_asked(block);
 }
 
 void AskedSizes::clear()
 {
     table_.clear(window.regions());
+    outside.forget_asked();
 }
 
 uint64_t AskedSizes::mapped_bytes() const

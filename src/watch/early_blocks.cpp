@@ -25,6 +25,7 @@ void EarlyBlocks::note()
     blocks_ = bytes != 0 ? static_cast<const void **>(pages::map(bytes, 1)) : nullptr;
     if (blocks_ == nullptr)
         return;
+    mapped_bytes_ = bytes;
     const auto keep = [&](const fastalloc_block &block) {
         blocks_[count_++] = block.address;
         sorted_ += in_window(reinterpret_cast<uintptr_t>(block.address));

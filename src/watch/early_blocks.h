@@ -21,10 +21,17 @@ public:
 
     bool contains(const void *block) const;
 
+    // What the list is mapped in; all of it has memory.
+    size_t mapped_bytes() const
+    {
+        return mapped_bytes_;
+    }
+
 private:
     const void **blocks_ = nullptr;
     size_t sorted_ = 0; // of them, those in the window, which come first
     size_t count_ = 0;
+    size_t mapped_bytes_ = 0;
 };
 
 extern EarlyBlocks early_blocks;

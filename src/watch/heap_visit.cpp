@@ -100,6 +100,13 @@ void wait_for_hand_over(const Arena *arena)
         sched_yield();
 }
 
+// What is lent since the bin was looked at. The other lists have said what leads astray.
+void take_out_lent(HeapSnapshot *snapshot, const Arena *arena, unsigned index)
+{
+    take_out_list(snapshot, arena->first_in(Arena::FreeList::lent, index),
+                  [=](const Span *record) { return record->owner.load() == arena && record->size_class == index; });
+}
+
 template <typename Each>
 void for_each_arena(Each each)
 {
@@ -118,6 +125,8 @@ void take_out_waiting(HeapSnapshot *snapshot)
         for (unsigned slot = 0; slot < outbox_slots; ++slot)
             take_out_freed_for_others(snapshot, [=] { return arena->first_in(Arena::FreeList::outbox, slot); });
         wait_for_hand_over(arena);
+        for (unsigned index = 0; index < small_class_count; ++index)
+            take_out_lent(snapshot, arena, index);
     });
     for_each_arena([=](const Arena *arena) {
         take_out_freed_for_others(snapshot, [=] { return arena->first_in(Arena::FreeList::inbox); });

@@ -4,6 +4,7 @@
 #include "arena/lending.h"
 #include "arena/registry.h"
 #include "os/barrier.h"
+#include "os/keep_errno.h"
 #include "watch/asked_sizes.h"
 #include "watch/forwarding.h"
 #include "watch/sampler.h"
@@ -25,7 +26,7 @@ Allocation hooked_allocate(Arena *hooked, size_t size, size_t alignment, Call ca
     if (bin.head == nullptr)
         return told_allocate(hooked, size, alignment, call);
     void *const block = bin.pop(self->link_secret);
-    if (const AttachedTelling telling; FASTALLOC_LIKELY(telling))
+    if (const AttachedTelling telling; FASTALLOC_LIKELY(telling) && FASTALLOC_LIKELY(telling->on_every_call != 0))
     {
         const size_t given = class_bytes(small_class_of(size));
         asked_sizes.set_in_window(block, size, given);
@@ -47,6 +48,7 @@ void hooked_release(Arena *hooked, void *block, Call call)
     const size_t asked = asked_sizes.take_in_window(block, given);
     if (const AttachedTelling telling; FASTALLOC_LIKELY(telling))
     {
+        const KeepErrno keep_errno;
         fastalloc_event event = event_of(block, asked, given, 0, call);
         telling.freeing_to_all(&event);
     }

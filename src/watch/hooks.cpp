@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "watch/hooks.h"
 
+#include "arena/allocate.h"
 #include "arena/registry.h"
 #include "os/barrier.h"
 #include "watch/asked_sizes.h"
@@ -10,6 +11,8 @@
 #include <cerrno>
 #include <cstring>
 #include <ctime>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 namespace fastalloc
 {
@@ -91,8 +94,8 @@ void summarise(Subscribers *list)
 void wait_until_nobody_is_in(const Subscribers *list)
 {
     constexpr timespec moment{0, 50'000};
-    while (list != nullptr && (registry.calls_anywhere(list) || strays_inside.load(std::memory_order_acquire) != 0))
-        nanosleep(&moment, nullptr);
+    while (list != nullptr && (registry.calls_anywhere(list) || strays_inside.load(std::memory_order_acquire) > 0))
+        syscall(SYS_nanosleep, &moment, nullptr); // libc's could be cancelled, with the lock
 }
 
 // Blocks that were lent stay so until their threads flush.
@@ -109,8 +112,9 @@ void put_in_force(const Subscribers *next)
 {
     const bool every_call = next->on_every_call != 0;
     const bool samples = next->on_samples != 0;
-    const bool lent = samples_wanted.load(std::memory_order_relaxed);
     const Subscribers *const old = subscribers_in_force.load(std::memory_order_relaxed);
+    const bool lent = samples_wanted.load(std::memory_order_relaxed);
+    const uint64_t lent_for = lent ? old->interval : 0;
     if (samples)
         sampler.begin(next->interval);
     subscribers_in_force.store(every_call || samples ? next : nullptr, std::memory_order_release);
@@ -124,8 +128,10 @@ void put_in_force(const Subscribers *next)
         show_to_all(nullptr);
     if (!every_call)
         asked_sizes.clear();
-    if (lent && !samples)
+    if (lent && (!samples || next->interval < lent_for))
         end_lending();
+    if (samples)
+        sampler.begin(next->interval); // what came back counts for the old interval
 }
 
 } // namespace
@@ -158,9 +164,10 @@ StrayCounted::~StrayCounted()
 
 int add_hooks(const fastalloc_hooks *hooks)
 {
+    load_options_once(); // which say what lies beneath
     if (in_callback())
         return EDEADLK;
-    if (hooks->size < first_version_bytes ||
+    if (hooks == nullptr || hooks->size < first_version_bytes ||
         (hooks->allocated == nullptr && hooks->freeing == nullptr && hooks->reallocated == nullptr))
         return EINVAL;
     barrier::prepare();
@@ -195,25 +202,12 @@ int remove_hooks(const fastalloc_hooks *hooks)
     *slot = {};
     summarise(next);
     put_in_force(next);
-    if (next->on_samples == 0)
-        sampler.forget_all();
-    else
-        sampler.forget(static_cast<SubscriberMask>(1u << number));
+    sampler.forget(next->on_samples != 0 ? static_cast<SubscriberMask>(1u << number) : every_subscriber);
     return 0;
 }
 
-void hooks_fork_prepare()
-{
-    sampler.lock.take_for(Lock::Purpose::fork);
-}
-
-void hooks_fork_done()
-{
-    sampler.lock.unlock_if_taken_for(Lock::Purpose::fork);
-}
-
-// Who changed the list is gone unless it is this thread. What he had put in force is shown; there is nobody else to wait
-// for.
+// Who changed the list is gone unless it is this thread. What he had put in force is shown and cleared up after; there
+// is nobody else to wait for.
 void hooks_after_fork_in_child()
 {
     strays_inside.store(in_callback() && thread_words.self == nullptr ? 1 : 0, std::memory_order_relaxed);
@@ -223,7 +217,14 @@ void hooks_after_fork_in_child()
             return;
     }
     hooks_lock.reset();
-    show_to_all(subscribers_in_force.load(std::memory_order_relaxed));
+    const Subscribers *const list = subscribers_in_force.load(std::memory_order_relaxed);
+    every_call_wanted.store(list != nullptr && list->on_every_call != 0, std::memory_order_relaxed);
+    samples_wanted.store(list != nullptr && list->on_samples != 0, std::memory_order_relaxed);
+    show_to_all(list);
+    if (list == nullptr || list->on_every_call == 0)
+        asked_sizes.clear();
+    sampler.forget(list != nullptr && list->on_samples != 0 ? static_cast<SubscriberMask>(~list->on_samples)
+                                                            : every_subscriber);
 }
 
 } // namespace fastalloc

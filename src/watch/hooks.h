@@ -9,7 +9,7 @@
 // a callback has its list in ThreadWords::calls, which is also how it knows not to tell of what callbacks do. Threads
 // without an arena are in nobody's list, so they are counted.
 //
-// Owner: hooks_lock, for add and remove; no other lock is waited for with it but the registry's, for a moment at a time.
+// Owner: hooks_lock, for add and remove: before all other locks, which are waited for with it for a moment at a time.
 #pragma once
 
 #include "arena/arena.h"
@@ -27,6 +27,7 @@ constexpr unsigned subscribers_max = 16;
 
 // Subscribers, a bit each, by their slots.
 using SubscriberMask = uint16_t;
+constexpr SubscriberMask every_subscriber = 0xffff;
 
 struct Subscribers
 {
@@ -167,9 +168,7 @@ bool samples_are_told();
 int add_hooks(const fastalloc_hooks *hooks);
 int remove_hooks(const fastalloc_hooks *hooks);
 
-// Around a fork: the last to prepare, the first when it has happened but for the child's view, when all locks are free.
-void hooks_fork_prepare();
-void hooks_fork_done();
+// In the child of a fork, when all locks are free.
 void hooks_after_fork_in_child();
 
 } // namespace fastalloc

@@ -76,7 +76,7 @@ Allocation Sampler::allocate(Node place, SizeClass size_class)
 
 bool Sampler::remember(const Sample &sample)
 {
-    Guard guard(lock);
+    Guard guard(samples_lock);
     if (!guard || !samples_.make_room(count_.load(std::memory_order_relaxed) + 1))
         return false;
     samples_.insert(sample);
@@ -88,7 +88,7 @@ Sample Sampler::take(const void *block)
 {
     if (count_.load(std::memory_order_relaxed) == 0)
         return {};
-    Guard guard(lock);
+    Guard guard(samples_lock);
     Sample *const found = guard ? samples_.find(reinterpret_cast<uintptr_t>(block)) : nullptr;
     if (found == nullptr)
         return {};
@@ -98,21 +98,16 @@ Sample Sampler::take(const void *block)
     return sample;
 }
 
-void Sampler::forget(SubscriberMask subscriber)
+// Of all: from now on frees are not looked up any more, so nobody would take the entries out.
+void Sampler::forget(SubscriberMask subscribers)
 {
-    Guard guard(lock);
-    if (guard)
-        samples_.for_each([&](Sample &sample) {
-            sample.subscribers = static_cast<SubscriberMask>(sample.subscribers & ~subscriber);
-        });
-}
-
-// From now on frees are not looked up any more, so nobody would take the entries out.
-void Sampler::forget_all()
-{
-    Guard guard(lock);
+    Guard guard(samples_lock);
     if (!guard)
         return;
+    if (subscribers != every_subscriber)
+        return samples_.for_each([&](Sample &sample) {
+            sample.subscribers = static_cast<SubscriberMask>(sample.subscribers & ~subscribers);
+        });
     samples_.clear();
     count_.store(0, std::memory_order_relaxed);
 }

@@ -7,10 +7,11 @@
 // an arena of the sampler's, which is nobody's own, so its free falls out of the fast path and is looked up; so is every
 // free of a block that is nobody's.
 //
-// Owner: a thread's countdowns are its own; the table of samples has a lock, the last of all: nothing is taken under it.
+// Owner: a thread's countdowns are its own; the table of samples is under samples_lock (arena/registry.h).
 #pragma once
 
 #include "arena/lending.h"
+#include "arena/registry.h"
 #include "os/address_table.h"
 #include "watch/hooks.h"
 
@@ -58,24 +59,19 @@ public:
     // It is not any more: what it was, of address 0 if it was none.
     Sample take(const void *block);
 
-    // A subscriber has gone.
-    void forget(SubscriberMask subscriber);
-    void forget_all();
+    // Subscribers have gone.
+    void forget(SubscriberMask subscribers);
 
-    // What the table of samples is mapped in, and what has memory of that.
-    uint64_t mapped_bytes()
+    // What the table of samples is mapped in, and what has memory of that. Require: the lock.
+    uint64_t mapped_bytes() const
     {
-        const Guard guard(lock);
-        return guard ? samples_.mapped_bytes() : 0;
+        return samples_.mapped_bytes();
     }
 
-    uint64_t resident_bytes()
+    uint64_t resident_bytes() const
     {
-        const Guard guard(lock);
-        return guard ? samples_.resident_bytes() : 0;
+        return samples_.resident_bytes();
     }
-
-    Lock lock;
 
 private:
     uint64_t random();

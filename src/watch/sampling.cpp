@@ -14,6 +14,11 @@ double series(double x)
     return x * (1 - x / 2 * (1 - x / 3 * (1 - x / 4 * (1 - x / 5 * (1 - x / 6 * (1 - x / 7))))));
 }
 
+uint64_t saturated(double bytes)
+{
+    return bytes >= 0x1p64 ? UINT64_MAX : static_cast<uint64_t>(bytes);
+}
+
 constexpr double ln_2 = 0.6931471805599453;
 
 // Of u in [1, 2), by the series of artanh z, z = (u - 1) / (u + 1) below 1/3.
@@ -46,7 +51,7 @@ double probability(uint64_t bytes, uint64_t interval)
 
 uint64_t stands_for(uint64_t bytes, uint64_t interval)
 {
-    return bytes == 0 ? 0 : static_cast<uint64_t>(static_cast<double>(bytes) / probability(bytes, interval) + 0.5);
+    return bytes == 0 ? 0 : saturated(static_cast<double>(bytes) / probability(bytes, interval));
 }
 
 // -ln u times the interval, u = (random + 1) / 2^64.
@@ -59,7 +64,7 @@ uint64_t bytes_to_next(uint64_t interval, uint64_t random)
     const double mantissa =
         static_cast<double>(number << zeros) / 0x1p63; // in [1, 2], number = mantissa x 2^(63 - zeros)
     const double minus_ln = (zeros + 1) * ln_2 - ln_of(mantissa);
-    return minus_ln <= 0 ? 0 : static_cast<uint64_t>(minus_ln * static_cast<double>(interval));
+    return minus_ln <= 0 ? 0 : saturated(minus_ln * static_cast<double>(interval));
 }
 
 double fraction(uint64_t random)

@@ -7,6 +7,7 @@
 #include "heap/limits.h"
 #include "heap/outside.h"
 #include "watch/asked_sizes.h"
+#include "watch/early_blocks.h"
 #include "watch/live_blocks.h"
 #include "watch/sampler.h"
 #include "watch/survey.h"
@@ -90,10 +91,12 @@ void add_survey(fastalloc_stats *stats, const Standstill &standstill)
     // The registry of outside blocks may be walked under its lock only.
     const uint64_t registry_bytes = standstill.is_still() ? outside.table_bytes() : 0;
     const uint64_t tables = window.table_bytes() + registry_bytes + live_blocks.mapped_bytes() +
-                            asked_sizes.mapped_bytes() + sampler.mapped_bytes();
+                            asked_sizes.mapped_bytes() + early_blocks.mapped_bytes() +
+                            (standstill.is_still() ? sampler.mapped_bytes() : 0);
     stats->metadata_bytes = tables + survey.arena_bytes;
     const uint64_t tables_resident = window.resident_table_bytes() + live_blocks.resident_bytes() +
-                                     asked_sizes.resident_bytes() + sampler.resident_bytes() +
+                                     asked_sizes.resident_bytes() + early_blocks.mapped_bytes() +
+                                     (standstill.is_still() ? sampler.resident_bytes() : 0) +
                                      (standstill.is_still() ? outside.resident_table_bytes() : 0);
     stats->metadata_resident_bytes = tables_resident + survey.arena_resident_bytes;
     stats->mapped_bytes = stats->committed_bytes + stats->outside_bytes + tables;

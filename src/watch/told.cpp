@@ -2,6 +2,7 @@
 #include "watch/told.h"
 
 #include "arena/registry.h"
+#include "os/keep_errno.h"
 #include "os/pages.h"
 #include "watch/asked_sizes.h"
 #include "watch/forwarding.h"
@@ -26,6 +27,12 @@ Beneath beneath()
     if (Arena *const self = thread_words.self)
         return {self, self->usual_operations()};
     return {&stray_arena, &stray_operations};
+}
+
+Node own_place()
+{
+    const Arena *const self = thread_words.self;
+    return self != nullptr ? self->place : topology::place_of_thread();
 }
 
 BlockShape shape_beneath(Call call, const void *block)
@@ -72,10 +79,14 @@ Allocation allocate_sample(const Telling &telling, const Wish &wish, SizeClass s
 {
     const SubscriberMask chosen = sampler.choose(*telling.operator->(), bytes_for(size_class, wish.size));
     const bool marked = size_class != no_class && first_view() == nullptr;
-    const Allocation allocation = marked ? sampler.allocate(wish.place, size_class) : get();
+    Allocation allocation = marked ? sampler.allocate(wish.place, size_class) : get();
+    const bool is_sample = static_cast<bool>(allocation);
+    if (!allocation && marked)
+        allocation = get(); // not for lack of a slice of our own shall it fail
     if (!allocation)
         return allocation;
-    const bool remembered = sampler.remember({reinterpret_cast<uintptr_t>(allocation.block), wish.size, chosen});
+    const bool remembered =
+        is_sample && sampler.remember({reinterpret_cast<uintptr_t>(allocation.block), wish.size, chosen});
     const auto who = static_cast<SubscriberMask>(on_this_call(telling, wish.call) | (remembered ? chosen : 0));
     if (who != 0)
         tell_allocated(telling, who, allocation.block, wish);
@@ -106,7 +117,7 @@ Allocation allocate_told(const Wish &wish, Get get)
 Allocation told_allocate(Arena *, size_t size, size_t alignment, Call call)
 {
     const Beneath below = beneath();
-    return allocate_told({size, alignment, call, below.arena->place},
+    return allocate_told({size, alignment, call, own_place()},
                          [=] { return below.operations->allocate(below.arena, size, alignment, call); });
 }
 
@@ -122,6 +133,12 @@ Allocation told_allocate_on(Arena *, Node place, size_t size)
 namespace
 {
 
+// What was asked for, and forgets it. Another malloc's usable size is just that.
+size_t asked_of(const void *block, const BlockShape &shape)
+{
+    return forwarding_view() != nullptr ? shape.usable : asked_sizes.take(block, shape.usable);
+}
+
 // Also where nobody can be told, for the block is none any more.
 void block_goes(void *block, Call call)
 {
@@ -129,7 +146,7 @@ void block_goes(void *block, Call call)
     if (shape.foreign)
         return;
     const Telling telling;
-    const size_t asked = asked_sizes.take(block, shape.usable);
+    const size_t asked = asked_of(block, shape);
     const bool looked_up = first_view() != nullptr || Sampler::may_be_sample(record_of(block));
     const Sample sample = looked_up ? sampler.take(block) : Sample{};
     if (!telling)
@@ -138,6 +155,7 @@ void block_goes(void *block, Call call)
     const auto who = static_cast<SubscriberMask>(on_this_call(telling, call) | samplers);
     if (who == 0)
         return;
+    const KeepErrno keep_errno;
     fastalloc_event event = event_of(block, sample.address != 0 ? sample.asked : asked, shape.usable, 0, call);
     telling.freeing(who, &event);
 }
@@ -179,7 +197,8 @@ BlockShape told_shape(Arena *, Call call, const void *block)
 namespace
 {
 
-// Blocks without a class are resized by ways of their own, to which no allocate or release belongs: samples are told here.
+// Blocks without a class, and another malloc's, are resized by ways of their own, to which no allocate or release belongs:
+// samples are told here.
 void *resize_classless(const Beneath &below, const Telling &telling, void *block, size_t size, const BlockShape &shape)
 {
     const Sample sample = sampler.take(block);
@@ -189,6 +208,7 @@ void *resize_classless(const Beneath &below, const Telling &telling, void *block
     void *const resized = below.operations->reallocate(below.arena, block, size);
     if (resized == nullptr)
     {
+        const KeepErrno keep_errno;
         if (sample.address != 0 && sampler.remember(sample))
             telling.allocated(samplers, &before);
         return nullptr;
@@ -207,14 +227,19 @@ void *resize_classless(const Beneath &below, const Telling &telling, void *block
 
 void *reallocate_told_to_samples(const Beneath &below, void *block, size_t size, const BlockShape &shape)
 {
-    const bool classless = shape.size_class == no_class && class_of(size, default_alignment) == no_class;
-    if (!shape.foreign && classless && !accepted(shape, size, default_alignment))
-    {
-        const Telling telling;
-        if (telling)
-            return resize_classless(below, telling, block, size, shape);
-    }
-    return below.operations->reallocate(below.arena, block, size);
+    const bool classless = shape.size_class == no_class && class_of(size, default_alignment) == no_class &&
+                           !accepted(shape, size, default_alignment);
+    if (shape.foreign || (!classless && forwarding_view() == nullptr))
+        return below.operations->reallocate(below.arena, block, size);
+    const Telling telling;
+    if (telling)
+        return resize_classless(below, telling, block, size, shape);
+    // Within a callback: nobody is told, but the block is no sample any more unless it stays.
+    const Sample sample = sampler.take(block);
+    void *const resized = below.operations->reallocate(below.arena, block, size);
+    if (resized == nullptr && sample.address != 0)
+        sampler.remember(sample);
+    return resized;
 }
 
 // The block goes, for those who keep blocks by address.
@@ -234,6 +259,7 @@ void tell_after(void *resized, size_t size, fastalloc_event *old)
     const Telling telling;
     if (!telling || telling->on_every_call == 0)
         return;
+    const KeepErrno keep_errno; // that of a failure
     if (asked != 0)
         asked_sizes.set(block, asked, given);
     fastalloc_event event = event_of(block, asked, given, alignment_said(asked, default_alignment), Call::realloc);
@@ -263,7 +289,7 @@ void *told_reallocate(Arena *, void *block, size_t size)
     const BlockShape shape = shape_beneath(Call::realloc, block);
     if (shape.foreign)
         return below.operations->reallocate(below.arena, block, size);
-    const size_t asked = asked_sizes.take(block, shape.usable);
+    const size_t asked = asked_of(block, shape);
     fastalloc_event old = event_of(block, asked, shape.usable, 0, Call::realloc);
     tell_before(&old);
     void *const resized = reallocate_told_to_samples(below, block, size, shape);

@@ -11,6 +11,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <cstring>
 
 namespace fastalloc
 {
@@ -44,7 +45,8 @@ public:
     {
         for (unsigned number = 0; number < regions; ++number)
             if (char *const bytes = regions_[number].load(std::memory_order_acquire))
-                pages::discard(reinterpret_cast<uintptr_t>(bytes), region_table_bytes);
+                if (!pages::discard(reinterpret_cast<uintptr_t>(bytes), region_table_bytes))
+                    memset(bytes, 0, region_table_bytes); // locked
     }
 
     // Of the first `regions` regions: what is mapped, and what has memory of that.

@@ -127,6 +127,17 @@ static void call_and_require(int told)
     require(told_here == before + 2 * told);
 }
 
+// The hooks come between the first two barriers, and go between the last.
+static void call_with_and_without_hooks(void)
+{
+    pthread_barrier_wait(&barrier);
+    pthread_barrier_wait(&barrier);
+    call_and_require(1);
+    pthread_barrier_wait(&barrier);
+    pthread_barrier_wait(&barrier);
+    call_and_require(0);
+}
+
 static pthread_key_t late_key;
 
 static void at_the_end(void *value)
@@ -135,14 +146,7 @@ static void at_the_end(void *value)
     if (++turns < 3)
         pthread_setspecific(late_key, value);
     else
-    {
-        pthread_barrier_wait(&barrier);
-        pthread_barrier_wait(&barrier);
-        call_and_require(1);
-        pthread_barrier_wait(&barrier);
-        pthread_barrier_wait(&barrier);
-        call_and_require(0);
-    }
+        call_with_and_without_hooks();
 }
 
 enum state
@@ -163,12 +167,7 @@ static void *be(void *argument)
         pthread_setspecific(late_key, argument);
         return NULL;
     }
-    pthread_barrier_wait(&barrier);
-    pthread_barrier_wait(&barrier);
-    call_and_require(1);
-    pthread_barrier_wait(&barrier);
-    pthread_barrier_wait(&barrier);
-    call_and_require(0);
+    call_with_and_without_hooks();
     return NULL;
 }
 

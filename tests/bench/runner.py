@@ -229,6 +229,19 @@ def a_library_that_is_not_loaded_is_no_start():
     assert startup("--rounds", "0")[0] != 0
 
 
+# ---- being watched ----
+
+
+def who_is_told_of_every_call_pays_for_it():
+    done = subprocess.run([BENCH / "watchers", "--build", BUILD, "--only", "pair,nobody", "--rounds", "3"],
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stdout
+    rows = re.findall(r"^pair .* s +([\d.]+) \(.*?\) +([\d.]+) \(.*?\) +([\d.]+) \(", done.stdout, re.MULTILINE)
+    assert len(rows) == 1, done.stdout
+    every_call, samples, leak_check = map(float, rows[0])
+    assert every_call > 1.3 and every_call > samples and every_call > leak_check, done.stdout
+
+
 # ---- NUMA nodes ----
 
 
@@ -357,6 +370,7 @@ CLAIMS = [
     wrong_words_are_told_and_nothing_runs,
     libraries_make_a_start_longer,
     a_library_that_is_not_loaded_is_no_start,
+    who_is_told_of_every_call_pays_for_it,
     small_blocks_lie_on_the_node_that_allocated_them,
     numa_measures_no_library_that_has_no_malloc,
     an_interval_leaves_out_what_few_rounds_would_show_anyway,

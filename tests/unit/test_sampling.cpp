@@ -30,6 +30,8 @@ void a_block_stands_for_itself_at_least(void **)
     assert_int_equal(sampling::stands_for(0, 1000), 0);
     for (uint64_t bytes = 1; bytes < gibibyte; bytes *= 3)
         assert_true(sampling::stands_for(bytes, 4096) >= bytes);
+    assert_true(sampling::stands_for(64, UINT64_MAX) == UINT64_MAX);
+    assert_true(sampling::bytes_to_next(UINT64_MAX, 0) == UINT64_MAX);
     // A small block stands for the interval and half of itself.
     assert_int_equal(sampling::stands_for(64, 512 * kibibyte), 512 * kibibyte + 32);
 }
