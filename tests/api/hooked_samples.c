@@ -220,6 +220,68 @@ static void a_sample_freed_by_another_thread_is_told_and_an_old_one_is_not(void 
     assert_int_equal(fastalloc_check_heap(message, sizeof message), 0);
 }
 
+// What was lent while only few were wanted is looked at again.
+static void who_wants_more_samples_is_told_from_the_first_call_on(void **state)
+{
+    (void)state;
+    struct told seldom = {0}, always = {0};
+    const struct fastalloc_hooks few = hooks_by_address(&seldom, (size_t)1 << 60);
+    const struct fastalloc_hooks all = hooks_by_address(&always, 1);
+    void *blocks[2000];
+    for (int index = 0; index < 2000; index++)
+        blocks[index] = malloc(64);
+    for (int index = 0; index < 2000; index++)
+        free(blocks[index]);
+    assert_int_equal(fastalloc_hooks_add(&few), 0);
+    free(malloc(64));
+    free(malloc(64));
+    assert_int_equal(fastalloc_hooks_add(&all), 0);
+    const size_t before = always.allocated;
+    for (int index = 0; index < 1000; index++)
+        blocks[index] = malloc(64);
+    assert_int_equal(always.allocated, before + 1000);
+    for (int index = 0; index < 1000; index++)
+        free(blocks[index]);
+    assert_int_equal(always.freeing, always.allocated);
+    assert_int_equal(fastalloc_hooks_remove(&all), 0);
+    assert_int_equal(fastalloc_hooks_remove(&few), 0);
+    assert_int_equal(seldom.allocated, 0);
+}
+
+static void *volatile to_be_resized;
+
+static void resize_in_a_callback(void *context, const struct fastalloc_event *event)
+{
+    (void)event;
+    if (to_be_resized && !*(int *)context)
+    {
+        *(int *)context = 1;
+        to_be_resized = realloc(to_be_resized, 200000000);
+    }
+}
+
+// It is a sample no more, and what comes to lie where it was is none.
+static void a_sample_that_a_callback_resizes_is_forgotten(void **state)
+{
+    (void)state;
+    struct told told = {0};
+    int resized = 0;
+    const struct fastalloc_hooks samples = hooks_by_address(&told, 1);
+    const struct fastalloc_hooks resizing = {
+        .size = sizeof resizing, .context = &resized, .allocated = resize_in_a_callback};
+    assert_int_equal(fastalloc_hooks_add(&samples), 0);
+    void *block = malloc(40000000);
+    assert_int_equal(fastalloc_hooks_add(&resizing), 0);
+    to_be_resized = block;
+    free(malloc(100));
+    assert_int_equal(fastalloc_hooks_remove(&resizing), 0);
+    assert_int_equal(resized, 1);
+    const size_t freed = told.freeing;
+    free(to_be_resized);
+    assert_int_equal(told.freeing, freed);
+    assert_int_equal(fastalloc_hooks_remove(&samples), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -228,6 +290,8 @@ int main(void)
         cmocka_unit_test(samples_beside_every_call_are_right),
         cmocka_unit_test(every_way_of_asking_is_sampled),
         cmocka_unit_test(a_sampled_block_that_realloc_resizes_is_one_block),
+        cmocka_unit_test(who_wants_more_samples_is_told_from_the_first_call_on),
+        cmocka_unit_test(a_sample_that_a_callback_resizes_is_forgotten),
         cmocka_unit_test(a_sample_freed_by_another_thread_is_told_and_an_old_one_is_not),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

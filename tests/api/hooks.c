@@ -252,6 +252,50 @@ static void a_block_older_than_the_hooks_was_asked_for_nobody_knows_how(void **s
     assert_int_equal(fastalloc_hooks_remove(&hooks), 0);
 }
 
+static void sizes_of_large_blocks_are_forgotten_with_the_others(void **state)
+{
+    (void)state;
+    struct told told = {0};
+    const struct fastalloc_hooks hooks = hooks_on_every_call(&told);
+    assert_int_equal(fastalloc_hooks_add(&hooks), 0);
+    void *block = malloc(50000000);
+    assert_int_equal(fastalloc_hooks_remove(&hooks), 0);
+    block = realloc(block, 40000000); // in place, while nobody looked
+    assert_int_equal(fastalloc_hooks_add(&hooks), 0);
+    free(block);
+    assert_int_equal(told.last.asked, 0);
+    assert_int_equal(fastalloc_hooks_remove(&hooks), 0);
+}
+
+static void set_errno(void *context, const struct fastalloc_event *event)
+{
+    (void)context;
+    errno = (int)event->size + 1000;
+}
+
+static void free_keeps_errno_and_a_failure_its_own(void **state)
+{
+    (void)state;
+    const struct fastalloc_hooks hooks = {
+        .size = sizeof hooks, .allocated = set_errno, .freeing = set_errno, .reallocated = NULL};
+    assert_int_equal(fastalloc_hooks_add(&hooks), 0);
+    for (size_t index = 0; index < sizeof sizes / sizeof sizes[0]; index++)
+    {
+        void *block = malloc(sizes[index]);
+        errno = 7;
+        free(block);
+        assert_int_equal(errno, 7);
+    }
+    void *block = malloc(100);
+    errno = 0;
+    assert_null(realloc(block, (size_t)-1 / 4));
+    assert_int_equal(errno, ENOMEM);
+    errno = 7;
+    free(block);
+    assert_int_equal(errno, 7);
+    assert_int_equal(fastalloc_hooks_remove(&hooks), 0);
+}
+
 // ---- subscribers -------------------------------------------------------------------------------------------------
 
 static void up_to_sixteen_are_told_each_with_its_context(void **state)
@@ -298,6 +342,8 @@ static void what_cannot_be_is_refused(void **state)
     hooks = hooks_on_every_call(&told);
     assert_int_equal(fastalloc_hooks_remove(&hooks), -1);
     assert_int_equal(errno, ENOENT);
+    assert_int_equal(fastalloc_hooks_add(NULL), -1);
+    assert_int_equal(errno, EINVAL);
     assert_int_equal(fastalloc_hooks_remove(NULL), -1);
     assert_int_equal(errno, ENOENT);
     assert_int_equal(fastalloc_hooks_add(&hooks), 0);
@@ -382,6 +428,8 @@ int main(void)
         cmocka_unit_test(realloc_is_told_once_in_place_and_moved),
         cmocka_unit_test(without_a_callback_for_it_realloc_is_free_and_malloc),
         cmocka_unit_test(a_block_older_than_the_hooks_was_asked_for_nobody_knows_how),
+        cmocka_unit_test(sizes_of_large_blocks_are_forgotten_with_the_others),
+        cmocka_unit_test(free_keeps_errno_and_a_failure_its_own),
         cmocka_unit_test(up_to_sixteen_are_told_each_with_its_context),
         cmocka_unit_test(what_cannot_be_is_refused),
         cmocka_unit_test(a_longer_structure_of_a_later_version_is_taken),

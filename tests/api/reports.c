@@ -226,7 +226,7 @@ static void a_signal_that_somebody_has_stays_his(void **state)
 enum
 {
     busy_threads = 2,
-    signal_count = 2000,
+    signal_count = 1000,
     patience_seconds = 20
 };
 
@@ -320,11 +320,32 @@ static void answers_thousands(void)
     free(outside);
 }
 
+static void count_event(void *context, const struct fastalloc_event *event)
+{
+    atomic_fetch_add((atomic_ulong *)context, event->given != 0);
+}
+
+// Each block is entered among the samples, under a lock of its own, and taken out again.
+static void answers_thousands_while_sampled(void)
+{
+    static atomic_ulong events;
+    const struct fastalloc_hooks hooks = {.size = sizeof hooks,
+                                          .context = &events,
+                                          .sample_interval = 1,
+                                          .allocated = count_event,
+                                          .freeing = count_event};
+    require(fastalloc_hooks_add(&hooks) == 0);
+    answers_thousands();
+    require(fastalloc_hooks_remove(&hooks) == 0 && atomic_load(&events) > 0);
+}
+
 static void each_of_thousands_of_signals_is_answered(void **state)
 {
     (void)state;
     struct finished_program finished;
     run_with(&finished, "thousands", "stats_signal=USR2");
+    print_message("%s", strstr(finished.errors, "# "));
+    run_with(&finished, "thousands_sampled", "stats_signal=USR2");
     print_message("%s", strstr(finished.errors, "# "));
 }
 
@@ -341,6 +362,7 @@ int main(int count, char **arguments)
         {"early", leaves_early_handlers_alone, NULL},
         {"later", later_handlers_win, NULL},
         {"thousands", answers_thousands, NULL},
+        {"thousands_sampled", answers_thousands_while_sampled, NULL},
     };
     run_mode(modes, sizeof modes / sizeof *modes, count, arguments);
     if (count > 1)
