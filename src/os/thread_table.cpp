@@ -47,10 +47,11 @@ uintptr_t control_block_beside(uintptr_t variables, uintptr_t own_variables)
 bool is_control_block_of(uintptr_t address, const Entry *table)
 {
     const KeepErrno keep_errno;
-    const Entry *named = nullptr;
+    uintptr_t named = 0;
     iovec to{&named, sizeof named};
     iovec from{reinterpret_cast<void *>(address + table_in_control_block), sizeof named};
-    return syscall(SYS_process_vm_readv, getpid(), &to, 1ul, &from, 1ul, 0ul) == sizeof named && named == table;
+    return syscall(SYS_process_vm_readv, getpid(), &to, 1ul, &from, 1ul, 0ul) == sizeof named &&
+           named == reinterpret_cast<uintptr_t>(table);
 }
 
 } // namespace
