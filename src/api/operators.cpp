@@ -8,10 +8,12 @@
 // which calls the form that throws and catches.
 //
 // In the static archive both functions are ordinary references, and the nothrow forms of new are left to libstdc++.a,
-// which builds them on ours.
+// which builds them on ours. Who links this file gets our malloc with it: what libc itself allocates is to come from the
+// same heap, also in programs that name nothing but new.
 #include "api/sized.h"
 #include "os/message.h"
 
+#include <cstdlib>
 #include <dlfcn.h>
 #include <new>
 
@@ -33,6 +35,8 @@ namespace
 {
 
 #ifdef FASTALLOC_STATIC
+
+[[gnu::used]] void *(*const linked_with_it)(size_t) = malloc;
 
 std::new_handler new_handler()
 {
