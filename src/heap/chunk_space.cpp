@@ -113,7 +113,7 @@ ChunkIndex ChunkSpace::take(unsigned count, PageKind wanted)
     const size_t more = first != no_chunk ? not_held(first, count) * chunk_bytes : 0;
     if (first == no_chunk || !limits.take(more))
         return no_chunk;
-    tell_taken(address_of_chunk(first), more, place());
+    tell_of_not_held(first, count, tell_taken);
     for (unsigned offset = 0; offset < count; ++offset)
     {
         if (options().huge == Huge::hugetlb)
@@ -131,6 +131,19 @@ unsigned ChunkSpace::not_held(ChunkIndex first, unsigned count)
     return chunks;
 }
 
+void ChunkSpace::tell_of_not_held(ChunkIndex first, unsigned count, void (*tell)(uintptr_t, uint64_t, Node)) const
+{
+    for (unsigned begin = 0; begin < count;)
+    {
+        unsigned end = begin;
+        while (end < count && not_held(first + end, 1) != 0)
+            ++end;
+        if (end != begin)
+            tell(address_of_chunk(first + begin), (end - begin) * chunk_bytes, place());
+        begin = end + 1;
+    }
+}
+
 void ChunkSpace::take_one(ChunkIndex index)
 {
     leave_free(index);
@@ -140,9 +153,8 @@ void ChunkSpace::take_one(ChunkIndex index)
 // Free chunks are not held any more, as far as they hold nothing.
 void ChunkSpace::let_go(ChunkIndex first, unsigned count)
 {
-    const size_t bytes = not_held(first, count) * chunk_bytes;
-    limits.give_back(bytes);
-    tell_returned(address_of_chunk(first), bytes, place());
+    limits.give_back(not_held(first, count) * chunk_bytes);
+    tell_of_not_held(first, count, tell_returned);
 }
 
 void ChunkSpace::give(ChunkIndex index)

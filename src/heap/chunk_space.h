@@ -64,6 +64,9 @@ public:
     // So many of `count` Free chunks in a row would be held anew.
     static unsigned not_held(ChunkIndex first, unsigned count);
 
+    // Calls `tell` with the address and bytes of those, one call for all that lie in a row.
+    void tell_of_not_held(ChunkIndex first, unsigned count, void (*tell)(uintptr_t, uint64_t, Node)) const;
+
     // An Open chunk whose slices are all free becomes Free.
     void give(ChunkIndex index);
 

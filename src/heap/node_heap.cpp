@@ -321,11 +321,11 @@ bool NodeHeap::take_exactly(SliceIndex slice, unsigned count)
                           });
     if (!all_free || !limits.take(not_held * chunk_bytes))
         return false;
-    tell_taken(address_of_slice(slice), not_held * chunk_bytes, place());
     in_chunks([this](ChunkIndex index, unsigned first, unsigned part) {
         Chunk *chunk = chunk_at(index);
         if (chunk->state == ChunkState::free)
         {
+            chunks_.tell_of_not_held(index, 1, tell_taken);
             chunks_.take_one(index);
             open(index);
         }

@@ -135,6 +135,82 @@ static void nobody_is_told_when_the_observer_has_gone(void **state)
     assert_int_equal(atomic_load(&pieces), before);
 }
 
+// ---- whose addresses they are ------------------------------------------------------------------------------
+
+// The chunks that were told as taken, and not as returned since.
+enum
+{
+    told_limit = 1024
+};
+static uintptr_t told_chunks[told_limit];
+
+static uintptr_t *entry_of(uintptr_t chunk)
+{
+    for (size_t entry = 0; entry < told_limit; entry++)
+        if (told_chunks[entry] == chunk)
+            return &told_chunks[entry];
+    return NULL;
+}
+
+static int is_in_chunks(const void *address, uint64_t bytes)
+{
+    return (uintptr_t)address % (2 * mib) == 0 && bytes % (2 * mib) == 0;
+}
+
+static void enter_chunks(void *context, void *address, uint64_t bytes, int node)
+{
+    (void)context;
+    (void)node;
+    require(address && is_in_chunks(address, bytes));
+    for (uint64_t done = 0; done < bytes; done += 2 * mib)
+    {
+        uintptr_t *none = entry_of(0);
+        require(none && !entry_of((uintptr_t)address + done));
+        if (none)
+            *none = (uintptr_t)address + done;
+    }
+}
+
+static void strike_chunks(void *context, void *address, uint64_t bytes)
+{
+    (void)context;
+    require(address && is_in_chunks(address, bytes));
+    for (uint64_t done = 0; done < bytes; done += 2 * mib)
+    {
+        uintptr_t *entry = entry_of((uintptr_t)address + done);
+        require(entry != NULL);
+        if (entry)
+            *entry = 0;
+    }
+}
+
+// Of the chunks of a block some keep their memory when it is freed, and are not taken anew with the next one.
+static void chunks_are_returned_that_were_taken(void **state)
+{
+    (void)state;
+    static const struct fastalloc_observer of_chunks = {
+        .size = sizeof of_chunks, .memory_taken = enter_chunks, .memory_returned = strike_chunks};
+    fastalloc_purge();
+    assert_int_equal(fastalloc_observe(&of_chunks), 0);
+    for (size_t written = 0; written <= 12; written += 3)
+    {
+        for (int turn = 0; turn < 2; turn++)
+        {
+            char *block = malloc(12 * mib);
+            assert_non_null(block);
+            memset(block, 1, written * mib);
+            free(block);
+        }
+        char *grown = realloc(malloc(4 * mib), 10 * mib);
+        assert_non_null(grown);
+        free(grown);
+        fastalloc_purge();
+    }
+    fastalloc_purge();
+    assert_int_equal(fastalloc_observe(NULL), 0);
+    assert_requirements_met();
+}
+
 // One that knows the first version's members only.
 static void a_shorter_observer_is_taken(void **state)
 {
@@ -159,10 +235,9 @@ static void a_shorter_observer_is_taken(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(what_is_told_adds_up_to_what_is_held),
-        cmocka_unit_test(what_threads_do_adds_up_too),
-        cmocka_unit_test(nobody_is_told_when_the_observer_has_gone),
-        cmocka_unit_test(a_shorter_observer_is_taken),
+        cmocka_unit_test(chunks_are_returned_that_were_taken), // first: while nothing is known to be wanted again
+        cmocka_unit_test(what_is_told_adds_up_to_what_is_held),      cmocka_unit_test(what_threads_do_adds_up_too),
+        cmocka_unit_test(nobody_is_told_when_the_observer_has_gone), cmocka_unit_test(a_shorter_observer_is_taken),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
