@@ -210,6 +210,7 @@ int remove_hooks(const fastalloc_hooks *hooks)
 // is nobody else to wait for.
 void hooks_after_fork_in_child()
 {
+    sampler.after_fork_in_child();
     strays_inside.store(in_callback() && thread_words.self == nullptr ? 1 : 0, std::memory_order_relaxed);
     {
         const Guard guard(hooks_lock, Guard::Try{});

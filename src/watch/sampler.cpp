@@ -5,6 +5,8 @@
 #include "os/random.h"
 #include "watch/sampling.h"
 
+#include <unistd.h>
+
 namespace fastalloc
 {
 
@@ -19,6 +21,11 @@ void Sampler::begin(uint64_t interval)
 {
     interval_.store(interval, std::memory_order_relaxed);
     generation_.fetch_add(1, std::memory_order_release); // takes() loads it (acquire) before the interval
+}
+
+void Sampler::after_fork_in_child()
+{
+    thrown_.fetch_add(static_cast<uint64_t>(getpid()) << 32, std::memory_order_relaxed);
 }
 
 bool Sampler::takes(Arena *own, SizeClass size_class, uint64_t bytes)

@@ -31,6 +31,9 @@ public:
     // One in `interval` bytes from now on.
     void begin(uint64_t interval);
 
+    // A child throws dice of its own.
+    void after_fork_in_child();
+
     // Whether the next block that `own`, a thread's arena or stray_arena, hands out is sampled: `bytes` of this class.
     bool takes(Arena *own, SizeClass size_class, uint64_t bytes);
 
