@@ -255,9 +255,10 @@ FASTALLOC_EXPORT int fastalloc_heap_visit(int (*visit)(void *context, const stru
 
 /* Writes to the file descriptor `file` how many blocks are in use, their number and bytes for each block size, most
  * bytes first, and the address and size of the ten largest, a line each and a write each, without allocating.
- * The buffers of stdin, stdout and stderr are left out. What cannot be written is lost. The setting leak_check=exit
- * does the same at the end of the process. Other threads as in fastalloc_heap_visit. Returns 1 if any block is in
- * use, 0 if none is; or -1 with errno EBUSY or ENOMEM as above: then nothing is written. errno is kept otherwise. */
+ * The buffers of stdin, stdout and stderr and libc's tables of threads are left out. What cannot be written is lost.
+ * The setting leak_check=exit does the same at the end of the process, and also leaves out what was there before
+ * main. Other threads as in fastalloc_heap_visit. Returns 1 if any block is in use, 0 if none is; or -1 with errno
+ * EBUSY or ENOMEM as above: then nothing is written. errno is kept otherwise. */
 FASTALLOC_EXPORT int fastalloc_leak_report(int file) FASTALLOC_NOEXCEPT;
 
 /* ---- memory that goes back ------------------------------------------------------------------------ */

@@ -5,6 +5,7 @@
 #include "api/background.h"
 #include "api/names.h"
 #include "arena/purge.h"
+#include "base/version.h"
 #include "watch/heap_check.h"
 
 #include <cerrno>
@@ -68,9 +69,6 @@ FASTALLOC_EXPORT int fastalloc_check_heap(char *message, size_t bytes) noexcept
     return state == HeapState::broken;
 }
 
-#define FASTALLOC_TEXT_OF(number) #number
-#define FASTALLOC_TEXT(number) FASTALLOC_TEXT_OF(number)
-
 FASTALLOC_EXPORT size_t fastalloc_purge() noexcept
 {
     return purge(0);
@@ -100,8 +98,7 @@ FASTALLOC_EXPORT int fastalloc_background_thread_stop() noexcept
 
 FASTALLOC_EXPORT const char *fastalloc_version() noexcept
 {
-    return FASTALLOC_TEXT(FASTALLOC_VERSION_MAJOR) "." FASTALLOC_TEXT(FASTALLOC_VERSION_MINOR) "." FASTALLOC_TEXT(
-        FASTALLOC_VERSION_PATCH);
+    return version;
 }
 
 } // extern "C"

@@ -99,8 +99,7 @@ uint64_t purge(uint64_t pad)
 
 void let_time_pass()
 {
-    for (Arena *arena = registry.first(); arena != nullptr; arena = arena->next_arena.load(std::memory_order_acquire))
-        arena->drain();
+    registry.for_each_arena([](Arena &arena) { arena.drain(); });
     for_each_node_heap([](NodeHeap &heap) {
         const uint64_t keep = heap.tick();
         if (heap.idle_bytes() > keep)

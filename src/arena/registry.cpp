@@ -56,8 +56,7 @@ extern "C" void fastalloc_thread_exits(void *arena)
 bool may_wait()
 {
     bool holds = !may_wait_for_heap();
-    for (Arena *arena = registry.first(); arena != nullptr; arena = arena->next_arena.load(std::memory_order_acquire))
-        holds |= arena->lock.held_by_me();
+    registry.for_each_arena([&](const Arena &arena) { holds |= arena.lock.held_by_me(); });
     return !holds;
 }
 

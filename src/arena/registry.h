@@ -83,6 +83,14 @@ public:
         return first_.load(std::memory_order_acquire);
     }
 
+    // Calls `each` with every arena; with no lock held those that come meanwhile may be left out.
+    template <typename Each>
+    void for_each_arena(Each each) const
+    {
+        for (Arena *arena = first(); arena != nullptr; arena = arena->next_arena.load(std::memory_order_acquire))
+            each(*arena);
+    }
+
     // Arenas that may be adopted from, relaxed: a hint.
     unsigned detached_count() const
     {

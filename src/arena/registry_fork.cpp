@@ -18,8 +18,7 @@ template <typename Visitor>
 void for_each_lock(Visitor visit)
 {
     visit(registry.lock);
-    for (Arena *arena = registry.first(); arena != nullptr; arena = arena->next_arena.load(std::memory_order_acquire))
-        visit(arena->lock);
+    registry.for_each_arena([&](Arena &arena) { visit(arena.lock); });
     for_each_node_heap([&](NodeHeap &heap) { visit(heap.lock); });
     visit(window.lock);
     visit(outside.lock);

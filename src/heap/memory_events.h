@@ -8,7 +8,7 @@
 // What is taken and returned adds up to what is held, as the limits count. Where the queue is full, and for who cannot
 // wait for its lock, sums go on being right: what has no place is told without an address when the queue is empty.
 //
-// Owner: its lock, the last in the order; nothing is taken under it.
+// Owner: its lock; nothing is taken under it.
 #pragma once
 
 #include "os/lock.h"

@@ -6,7 +6,7 @@
 // The registry is a hash table of (address, bytes) in a mapping of its own; nothing near a pointer is read before the
 // registry has named it. A block's usable size is its mapping.
 //
-// Owner: the registry's lock, the last in the order of locks; no other is taken under it. Functions lock for
+// Owner: the registry's lock; only that of memory events is taken under it. Functions lock for
 // themselves. An entry leaves the table before its mapping goes and enters after it came, so two entries never share an
 // address.
 #pragma once

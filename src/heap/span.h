@@ -99,6 +99,13 @@ struct Span
         return number < capacity ? number : number - capacity;
     }
 
+    // Small: whether block `number` was ever handed out.
+    bool was_handed_out(uint32_t number) const
+    {
+        const uint32_t age = number >= start ? number - start : number + capacity - start;
+        return age < fresh;
+    }
+
     // Small: whether the block size divides the address's offset into the span. With stride = 2^32 / size, rounded up,
     // the product's low half is below 2^16 if it does, and at least 2^32 / small_max = 2^18 if it does not.
     FASTALLOC_INLINE bool begins_block(const void *address) const

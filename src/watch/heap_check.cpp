@@ -64,8 +64,8 @@ const char *check_free_list(const Span *span)
     {
         const uintptr_t offset = reinterpret_cast<uintptr_t>(block) - address_of(span);
         const uintptr_t number = offset / bytes;
-        const uintptr_t age = number >= span->start ? number - span->start : number + span->capacity - span->start;
-        if (number >= span->capacity || number * bytes != offset || age >= span->fresh)
+        if (number >= span->capacity || number * bytes != offset ||
+            !span->was_handed_out(static_cast<uint32_t>(number)))
             return "a span's list of free blocks leads elsewhere";
         if (seen[number / 64] >> (number % 64) & 1)
             return "a block is in its span's list of free blocks twice";

@@ -55,13 +55,6 @@ void for_each_span(Each each)
     }
 }
 
-// Whether the block of a small span was ever handed out.
-bool was_handed_out(const Span *span, uint32_t number)
-{
-    const uint32_t age = number >= span->start ? number - span->start : number + span->capacity - span->start;
-    return age < span->fresh;
-}
-
 } // namespace
 
 HeapSnapshot::~HeapSnapshot()
@@ -133,7 +126,7 @@ void HeapSnapshot::enter_small(const Span *span, const Piece &piece)
     for (uint32_t number = 0; number < piece.blocks; ++number)
     {
         const bool discarded = span->paged && pages->is_discarded(number * bytes, (number + 1) * bytes);
-        if (!was_handed_out(span, number) || discarded)
+        if (!span->was_handed_out(number) || discarded)
             continue;
         set(piece, number);
         ++live;
@@ -171,7 +164,7 @@ bool HeapSnapshot::take_out(const void *block)
         return false;
     const Piece &piece = pieces_[index - 1];
     const uint32_t number = block_number(piece.size_class, reinterpret_cast<uintptr_t>(block) - piece.begin);
-    if (is_small(piece.size_class) && !was_handed_out(span, number))
+    if (is_small(piece.size_class) && !span->was_handed_out(number))
         return false;
     clear(piece, number);
     return true;

@@ -107,19 +107,12 @@ void take_out_lent(HeapSnapshot *snapshot, const Arena *arena, unsigned index)
                   [=](const Span *record) { return record->owner.load() == arena && record->size_class == index; });
 }
 
-template <typename Each>
-void for_each_arena(Each each)
-{
-    for (const Arena *arena = registry.first(); arena != nullptr;
-         arena = arena->next_arena.load(std::memory_order_acquire))
-        each(arena);
-}
-
 // The blocks that spans have handed out and no program has. Medium ones in bins have a bit in their span. In the order
 // in which blocks travel: what leaves one place meanwhile is seen in the next.
 void take_out_waiting(HeapSnapshot *snapshot)
 {
-    for_each_arena([=](const Arena *arena) {
+    registry.for_each_arena([=](const Arena &of) {
+        const Arena *const arena = &of;
         for (unsigned index = 0; index < small_class_count; ++index)
             take_out_bin(snapshot, arena, index);
         for (unsigned slot = 0; slot < outbox_slots; ++slot)
@@ -128,8 +121,8 @@ void take_out_waiting(HeapSnapshot *snapshot)
         for (unsigned index = 0; index < small_class_count; ++index)
             take_out_lent(snapshot, arena, index);
     });
-    for_each_arena([=](const Arena *arena) {
-        take_out_freed_for_others(snapshot, [=] { return arena->first_in(Arena::FreeList::inbox); });
+    registry.for_each_arena([=](const Arena &arena) {
+        take_out_freed_for_others(snapshot, [&arena] { return arena.first_in(Arena::FreeList::inbox); });
     });
 }
 

@@ -28,16 +28,9 @@ uint64_t share(uint64_t part, uint64_t whole)
     return whole == 0 ? 1000 : part * 1000 / whole;
 }
 
-template <typename Each>
-void for_each_arena(Each each)
-{
-    for (Arena *arena = registry.first(); arena != nullptr; arena = arena->next_arena.load(std::memory_order_acquire))
-        each(*arena);
-}
-
 void add_arenas(fastalloc_stats *stats, int64_t *handed_out)
 {
-    for_each_arena([&](const Arena &arena) {
+    registry.for_each_arena([&](const Arena &arena) {
         const Arena::Figures figures = arena.figures();
         stats->cached_bytes += figures.cached_bytes;
         stats->inbox_bytes += figures.inbox_bytes;
@@ -154,7 +147,7 @@ bool gather_node_statistics(Node place, fastalloc_node_stats *stats, Accuracy wa
     if (!standstill.serves(wanted))
         return false;
     int64_t handed_out = 0;
-    for_each_arena([&](const Arena &arena) {
+    registry.for_each_arena([&](const Arena &arena) {
         const Arena::Figures figures = arena.figures();
         if (arena.place == place)
         {
@@ -205,7 +198,7 @@ bool gather_class_statistics(Node of_place, fastalloc_class_stats (&rows)[class_
         return false;
     uint64_t boxed[class_count] = {};
     uint64_t cached[class_count] = {};
-    for_each_arena([&](const Arena &arena) {
+    registry.for_each_arena([&](const Arena &arena) {
         arena.count_boxed(of_place == every_place ? nullptr : &node_heap(of_place), boxed);
         if (of_place == every_place || arena.place == of_place)
             for (unsigned index = 0; index < class_count; ++index)
@@ -247,13 +240,13 @@ bool gather_arena_statistics(unsigned first, fastalloc_arena_stats *stats, unsig
     if (!standstill.serves(wanted))
         return false;
     unsigned number = 0;
-    for_each_arena([&](const Arena &arena) {
+    registry.for_each_arena([&](const Arena &arena) {
         if (number++ < first || *count == most)
             return;
         const Arena::Figures figures = arena.figures();
         fastalloc_arena_stats &row = stats[(*count)++];
         uint64_t on_the_way = figures.inbox_bytes;
-        for_each_arena([&](const Arena &other) { on_the_way += other.outbox_bytes_for(&arena); });
+        registry.for_each_arena([&](const Arena &other) { on_the_way += other.outbox_bytes_for(&arena); });
         row.node = arena.place == unplaced ? -1 : static_cast<int64_t>(arena.place);
         row.attached = arena.words != nullptr;
         row.cached_bytes = figures.cached_bytes - figures.outbox_bytes;

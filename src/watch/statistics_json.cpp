@@ -2,6 +2,7 @@
 //
 // One object: {"version": ..., "process": ..., "exact": ..., "totals": {...}, "nodes": [...], "classes": [...],
 // "arenas": [...], "settings": {...}}. Names and values have no character that JSON would want escaped.
+#include "base/version.h"
 #include "heap/node_heap.h"
 #include "os/keep_errno.h"
 #include "os/options.h"
@@ -13,16 +14,10 @@
 
 #include <unistd.h>
 
-#define FASTALLOC_TEXT_OF(number) #number
-#define FASTALLOC_TEXT(number) FASTALLOC_TEXT_OF(number)
-
 namespace fastalloc
 {
 namespace
 {
-
-constexpr char version[] = FASTALLOC_TEXT(FASTALLOC_VERSION_MAJOR) "." FASTALLOC_TEXT(
-    FASTALLOC_VERSION_MINOR) "." FASTALLOC_TEXT(FASTALLOC_VERSION_PATCH);
 
 // Arenas that are asked for at once.
 constexpr unsigned arenas_at_once = 16;

@@ -128,7 +128,7 @@ void put_totals(Writer &out, const fastalloc_stats &stats)
     put_part(out, "  lost", stats.lost_bytes, "freed by a signal handler inside the allocator");
     put_part(out, "  metadata", stats.metadata_bytes, "tables and arenas");
     put_amount(out, "resident", stats.resident_bytes, "has memory behind it; of that:");
-    put_part(out, "  metadata", stats.metadata_resident_bytes, "");
+    put_part(out, "  metadata", stats.metadata_resident_bytes, "of tables and arenas");
     put_part(out, "  idle", stats.idle_bytes, "nobody's, may go back");
     put_part(out, "  pinned", stats.pinned_bytes, "free blocks that share pages with blocks in use");
     put_part(out, "limit", stats.limit_bytes, "for what is held");
@@ -213,7 +213,9 @@ int write_statistics_as_text(int fd)
         if (!is_exact)
             (void)gather_statistics(&stats, Accuracy::as_met);
         const char *const program = program_invocation_short_name;
-        out.text("fastalloc: ").text(program != nullptr && *program != 0 ? program : "?").text("[");
+        Cell name;
+        name.write().text(program != nullptr && *program != 0 ? program : "?");
+        out.text("fastalloc: ").text(name.read().string()).text("[");
         out.decimal(static_cast<uint64_t>(getpid())).text("]: where the memory is");
         out.text(is_exact ? "\n" : ", about: inside a call of the allocator\n");
         put_totals(out, stats);

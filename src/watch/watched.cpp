@@ -23,13 +23,6 @@ Arena *arena_behind()
     return self != nullptr ? self : &stray_arena;
 }
 
-bool was_handed_out(const Span *span, const void *block)
-{
-    const uint32_t number = block_number(span->size_class, reinterpret_cast<uintptr_t>(block) - address_of(span));
-    const uint32_t age = number >= span->start ? number - span->start : number + span->capacity - span->start;
-    return age < span->fresh;
-}
-
 // The size of a block that is not live but was; ends the process if `block` never was one. Its span may change
 // meanwhile: then the words may be wrong, but not the verdict.
 size_t size_of_freed(Call call, const void *block)
@@ -45,7 +38,8 @@ size_t size_of_freed(Call call, const void *block)
     const size_t bytes = class_bytes(record->size_class);
     if (!block_begins(record, block))
         fatal_inside(name_of(call), block, bytes);
-    if (!was_handed_out(head_of(record), block))
+    const Span *const span = head_of(record);
+    if (!span->was_handed_out(block_number(span->size_class, reinterpret_cast<uintptr_t>(block) - address_of(span))))
         fatal_foreign(name_of(call), block);
     return bytes;
 }
