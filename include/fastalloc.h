@@ -377,9 +377,9 @@ struct fastalloc_hooks
 /* From now on `hooks`, which is copied, is told: of every call that begins when this has returned, in any thread;
  * of others that run meanwhile maybe. Callbacks run in the calling thread, with none of the allocator's locks held;
  * they may allocate and free, which is not told to anybody, must not write to the block, and must return. errno is
- * kept where the call keeps it. Of heap corruption and failed
- * allocations nothing is told. The child of a fork has the same subscribers. Costs nothing while there are none;
- * with samples only, malloc and free stay as fast as they are but for the samples.
+ * kept where the call keeps it. Of heap corruption and failed allocations nothing is told. The child of a fork has
+ * the same subscribers. Costs nothing while there are none; with samples only, free stays as fast as it is but for
+ * the samples, and malloc counts bytes down.
  * Returns 0, or -1 with errno EINVAL (its size is smaller than any version's, or there is no callback), EEXIST (it
  * is told already), ENOSPC (16 are told), EDEADLK (called by a callback). Any thread. */
 FASTALLOC_EXPORT int fastalloc_hooks_add(const struct fastalloc_hooks *hooks) FASTALLOC_NOEXCEPT;

@@ -17,6 +17,7 @@
 #pragma once
 
 #include "arena/bin.h"
+#include "arena/countdown.h"
 #include "arena/ebb.h"
 #include "arena/homing.h"
 #include "arena/operations.h"
@@ -149,16 +150,12 @@ public:
     // The spare becomes the active stack, which is empty. False if there is none.
     bool take_spare(unsigned index);
 
-    // arena/lending.h
-    void lend(SizeClass size_class);
-
     // Where its lists of free blocks begin, by bin or outbox slot, for a look at a thread that may be in the middle of an
     // operation: arena/verify.cpp. While it hands over, a batch is out of the outbox and not yet in the owner's inbox.
     enum class FreeList
     {
         active,
         spare,
-        lent,
         outbox,
         inbox,
     };
@@ -224,14 +221,14 @@ public:
     // The registry's, under its lock; `attached` is also changed under this arena's lock and read relaxed before trying
     // that.
     std::atomic<bool> attached{false};
-    bool has_samples;       // see Purpose
-    bool is_common;         // serves threads without an arena, never adopted
-    bool abandoned = false; // its thread did not survive a fork: settle() before use
-    bool warm = false;      // nobody is attached, its bins are filled: settle() before a span is adopted. Its lock's
-    bool homed = false;     // its thread has a home: there are several nodes
-    std::atomic<bool> has_face{false}; // blocks may be lent: arena/lending.h. The registry's
-    uint8_t exit_rounds = 0;           // times the key's destructor has run for this thread
-    ThreadWords *words = nullptr;      // of the attached thread
+    bool has_samples;        // see Purpose
+    bool is_common;          // serves threads without an arena, never adopted
+    bool abandoned = false;  // its thread did not survive a fork: settle() before use
+    bool warm = false;       // nobody is attached, its bins are filled: settle() before a span is adopted. Its lock's
+    bool homed = false;      // its thread has a home: there are several nodes
+    uint8_t exit_rounds = 0; // times the key's destructor has run for this thread
+    ThreadWords *words = nullptr; // of the attached thread
+    Countdown to_next_sample;     // the same
     Arena *next_detached = nullptr;
     Homing homing;                            // of the attached thread
     std::atomic<Arena *> next_arena{nullptr}; // all arenas there ever were, see Registry
@@ -265,8 +262,6 @@ private:
     void return_blocks(void *first, uint32_t count);
     void return_colder(Bin *bin, uint32_t keep);
     void return_spare(unsigned index);
-    void return_lent();
-    void recover_lent(unsigned index);
     void unmark_binned(const void *block);
     void give_medium(Span *head, void *block);
     void drain_locked();

@@ -2,7 +2,6 @@
 #include "arena/budget.h"
 
 #include "arena/arena_guard.h"
-#include "arena/lending.h"
 #include "arena/misuse.h"
 #include "arena/registry.h"
 #include "heap/limits.h"
@@ -197,7 +196,6 @@ bool Arena::ebbs()
 void Arena::empty_bins()
 {
     ebb_.begin(now_ms);
-    return_lent();
     for (unsigned index = 0; index < class_count; ++index)
     {
         Bin &bin = bins[index];
@@ -286,7 +284,6 @@ Arena::Bins Arena::hand_over(Bins wanted)
         flush_locked();
         return Bins::emptied;
     }
-    return_lent();
     while (holds_lease()) // every bin gives up half of what it may hold
         for (unsigned index = 0; index < class_count; ++index)
             lower_limit(index, bins[index].limit / 2);
@@ -310,26 +307,12 @@ void Arena::flush_locked()
 {
     for (OutboxSlot &slot : outbox_)
         flush_slot(&slot);
-    return_lent();
     for (unsigned index = 0; index < class_count; ++index)
         lower_limit(index, 0);
     drain_locked();
     heap().handed_out.fetch_add(static_cast<uint64_t>(handed_out_), std::memory_order_relaxed);
     handed_out_ = 0;
     give_back_excess(heap(), this);
-}
-
-// What was lent, or was on its way, of a bin.
-void Arena::recover_lent(unsigned index)
-{
-    if (!has_face)
-        return;
-    Bin &lent = face_of(this)->arena.bins[index];
-    const auto most = static_cast<uint32_t>(stack_max_bytes / class_bytes(static_cast<SizeClass>(index)));
-    if (lent.head != bins[index].head)
-        return_blocks(lent.head, length_of(lent.head, most));
-    lent.head = nullptr;
-    lent.room.store(lent_limit);
 }
 
 // A bin may have been cut off anywhere: its stacks are valid lists, or one under two names; their lengths are counted
@@ -340,7 +323,6 @@ void Arena::recover_locked()
     {
         Bin &bin = bins[index];
         BinBack &back = backs_[index];
-        recover_lent(index);
         void *const spare = back.spare == bin.head ? nullptr : back.spare;
         return_blocks(bin.head, length_of(bin.head, bin.limit));
         return_blocks(spare, length_of(spare, bin.limit));

@@ -3,7 +3,7 @@
 // What statistics ask of an arena: figures, and the blocks in its bins and boxes. All of it only reads. Its lock makes
 // figures fit together, but for the private part, which its thread may be changing: what is read of that is a figure of
 // some moment, and nothing read there is followed before it is looked at.
-#include "arena/lending.h"
+#include "arena/arena.h"
 
 namespace fastalloc
 {
@@ -57,8 +57,7 @@ uint32_t Arena::blocks_in_bin(unsigned index) const
 {
     const uint32_t count = bins[index].count();
     const uint32_t active = count <= bins[index].limit ? count : 0; // its limit is being changed
-    const uint32_t lent = has_face ? face_of(this)->arena.bins[index].count() : 0;
-    return active + backs_[index].spare_count.load(std::memory_order_relaxed) + lent;
+    return active + backs_[index].spare_count.load(std::memory_order_relaxed);
 }
 
 uint64_t Arena::outbox_bytes_for(const Arena *owner) const

@@ -77,7 +77,6 @@ Arena *Registry::new_arena(Node place, Arena::Purpose purpose)
     if (attached_operations_ != nullptr)
         arena->operations.set(attached_operations_);
     arena->link_secret = window_bounds.link_secret;
-    make_face(arena);
     // Attached to one thread or to everybody: nobody may adopt its spans.
     arena->attached.store(true, std::memory_order_relaxed);
     // Paired with the acquire in first() and in the walks along `next`.

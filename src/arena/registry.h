@@ -20,7 +20,7 @@ namespace fastalloc
 // look at the same arena without bins, whose operations ask the one beneath it in the end.
 Arena *view_of(Arena *own);
 
-// The same for malloc alone: while blocks are lent (arena/lending.h) it is the arena's face.
+// The same for malloc alone, which may be looked at while free is not.
 Arena *malloc_view_of(Arena *own);
 
 // Defined in watch/: what all threads look at from the first call of the process on, null for their own.
@@ -30,7 +30,7 @@ Arena *first_view();
 struct View
 {
     Arena *over;                     // what they look at, null for first_view() or their own arenas
-    const ArenaOperations *faces;    // not null: blocks are lent, and this is what faces do
+    Arena *over_malloc;              // what malloc looks at in place of their own arenas, null for these
     const ArenaOperations *attached; // what arenas with threads do, null for the usual
     const ArenaOperations *stray;    // the same of stray_arena
 };
@@ -132,7 +132,6 @@ private:
     friend Arena *malloc_view_of(Arena *own);
 
     static void show_view(ThreadWords *words, Arena *own);
-    void make_face(Arena *arena);
     Arena *new_arena(Node place, Arena::Purpose purpose);
     Arena *take_detached(Node place);
     Arena *take_arena(Node place);
@@ -149,7 +148,7 @@ private:
     // The view in force. Written under the lock; read by threads that look their words up without it (relaxed): who
     // writes them has the lock.
     std::atomic<Arena *> over_{nullptr};
-    std::atomic<const ArenaOperations *> faces_{nullptr};
+    std::atomic<Arena *> over_malloc_{nullptr};
     const ArenaOperations *attached_operations_ = nullptr;
 
     std::atomic<Arena *> first_{nullptr};

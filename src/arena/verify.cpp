@@ -3,7 +3,6 @@
 // What must hold of an arena and of a span, and what else is to be seen of them: functions that look and change nothing.
 #include "arena/arena.h"
 
-#include "arena/lending.h"
 #include "arena/misuse.h"
 
 namespace fastalloc
@@ -56,11 +55,6 @@ const char *Arena::verify_bins() const
         if (const char *broken =
                 verify_stack(backs_[index].spare, index, backs_[index].spare_count.load(std::memory_order_relaxed)))
             return broken;
-        if (!has_face)
-            continue;
-        const Bin &lent = face_of(this)->arena.bins[index];
-        if (const char *broken = verify_stack(lent.head, index, lent.count()))
-            return broken;
     }
     return nullptr;
 }
@@ -73,8 +67,6 @@ const void *Arena::first_in(FreeList list, unsigned number) const
         return peek(&bins[number].head);
     case FreeList::spare:
         return peek(&backs_[number].spare);
-    case FreeList::lent:
-        return has_face ? peek(&face_of(this)->arena.bins[number].head) : nullptr;
     case FreeList::outbox:
         return peek(&outbox_[number].first);
     case FreeList::inbox:

@@ -45,7 +45,7 @@ const void *take_out_list(HeapSnapshot *snapshot, const void *block, Belongs bel
     return nullptr;
 }
 
-// The stacks of a bin, and what was lent of it. They may change places, by one operation at most, so the active one is
+// The stacks of a bin. They may change places, by one operation at most, so the active one is
 // looked at again.
 void take_out_bin(HeapSnapshot *snapshot, const Arena *arena, unsigned index)
 {
@@ -59,8 +59,6 @@ void take_out_bin(HeapSnapshot *snapshot, const Arena *arena, unsigned index)
         astray = take_out_list(snapshot, active, belongs);
         if (astray == nullptr)
             astray = take_out_list(snapshot, arena->first_in(Arena::FreeList::spare, index), belongs);
-        if (astray == nullptr)
-            astray = take_out_list(snapshot, arena->first_in(Arena::FreeList::lent, index), belongs);
         if (astray == nullptr && arena->first_in(Arena::FreeList::active, index) == active)
             return;
         barrier::heavy();
@@ -100,26 +98,16 @@ void wait_for_hand_over(const Arena *arena)
         sched_yield();
 }
 
-// What is lent since the bin was looked at. The other lists have said what leads astray.
-void take_out_lent(HeapSnapshot *snapshot, const Arena *arena, unsigned index)
-{
-    take_out_list(snapshot, arena->first_in(Arena::FreeList::lent, index),
-                  [=](const Span *record) { return record->owner.load() == arena && record->size_class == index; });
-}
-
 // The blocks that spans have handed out and no program has. Medium ones in bins have a bit in their span. In the order
 // in which blocks travel: what leaves one place meanwhile is seen in the next.
 void take_out_waiting(HeapSnapshot *snapshot)
 {
-    registry.for_each_arena([=](const Arena &of) {
-        const Arena *const arena = &of;
+    registry.for_each_arena([=](const Arena &arena) {
         for (unsigned index = 0; index < small_class_count; ++index)
-            take_out_bin(snapshot, arena, index);
+            take_out_bin(snapshot, &arena, index);
         for (unsigned slot = 0; slot < outbox_slots; ++slot)
-            take_out_freed_for_others(snapshot, [=] { return arena->first_in(Arena::FreeList::outbox, slot); });
-        wait_for_hand_over(arena);
-        for (unsigned index = 0; index < small_class_count; ++index)
-            take_out_lent(snapshot, arena, index);
+            take_out_freed_for_others(snapshot, [&] { return arena.first_in(Arena::FreeList::outbox, slot); });
+        wait_for_hand_over(&arena);
     });
     registry.for_each_arena([=](const Arena &arena) {
         take_out_freed_for_others(snapshot, [&arena] { return arena.first_in(Arena::FreeList::inbox); });

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "watch/hooked.h"
 
-#include "arena/lending.h"
 #include "arena/registry.h"
 #include "os/barrier.h"
 #include "os/keep_errno.h"
@@ -59,27 +58,18 @@ void hooked_release(Arena *hooked, void *block, Call call)
 
 // ---- samples only ------------------------------------------------------------------------------------------------------
 
-// A block that no sample lies on, out of a stack of such. Null: somebody has to look.
-void *allocate_lent(Arena *face, SizeClass size_class)
+// A block on which none lies is the next one of the thread's bin, as without them.
+Allocation sampled_allocate(Arena *sampled, size_t size, size_t alignment, Call call)
 {
-    Arena *const own = owner_of(face);
-    Bin &bin = own->bins[size_class];
-    if (thread_words.self != own || !sampler.knows(face_of(own)) ||
-        (bin.head == nullptr && !own->take_spare(size_class)))
-        return nullptr;
-    Bin &lent = face->bins[size_class];
-    if (lent.head == nullptr)
-        own->lend(size_class);
-    return lent.head != nullptr ? lent.pop(own->link_secret) : nullptr;
-}
-
-Allocation face_allocate(Arena *face, size_t size, size_t alignment, Call call)
-{
-    const SizeClass size_class = class_of(size, alignment);
-    if (size_class < small_class_count)
-        if (void *const block = allocate_lent(face, size_class))
-            return {block, false};
-    return told_allocate(face, size, alignment, call);
+    Arena *const self = thread_words.self;
+    if (self != nullptr && size <= small_max && alignment == default_alignment && !in_callback())
+    {
+        Bin &bin = self->bin_at(bin_offset_of(size));
+        if (FASTALLOC_LIKELY(bin.head != nullptr) &&
+            FASTALLOC_LIKELY(sampler.passes(self, class_bytes(small_class_of(size)))))
+            return {bin.pop(self->link_secret), false};
+    }
+    return told_allocate(sampled, size, alignment, call);
 }
 
 constinit const ArenaOperations hooked_operations{
@@ -99,15 +89,7 @@ constinit const ArenaOperations told_operations{
     .shape = told_shape,
 };
 constinit const ArenaOperations sampled_operations{
-    .allocate = told_allocate,
-    .allocate_on = told_allocate_on,
-    .release = sampled_release,
-    .release_sized = plain_release_sized,
-    .reallocate = sampled_reallocate,
-    .shape = told_shape,
-};
-constinit const ArenaOperations face_operations{
-    .allocate = face_allocate,
+    .allocate = sampled_allocate,
     .allocate_on = told_allocate_on,
     .release = sampled_release,
     .release_sized = plain_release_sized,
@@ -117,15 +99,17 @@ constinit const ArenaOperations face_operations{
 
 constinit Arena hooked_arena{&hooked_operations};
 constinit Arena told_arena{&told_operations};
+constinit Arena sampled_arena{&sampled_operations};
 
 View view_for(const Subscribers &subscribers)
 {
-    const ArenaOperations *const faces = subscribers.on_samples != 0 ? &face_operations : nullptr;
-    if (first_view() != nullptr || (subscribers.on_every_call != 0 && faces != nullptr))
-        return {.over = &told_arena, .faces = faces, .attached = nullptr, .stray = nullptr};
-    if (subscribers.on_every_call != 0)
-        return {.over = &hooked_arena, .faces = nullptr, .attached = nullptr, .stray = nullptr};
-    return {.over = nullptr, .faces = faces, .attached = &sampled_operations, .stray = &sampled_operations};
+    const bool samples = subscribers.on_samples != 0;
+    if (first_view() != nullptr || (subscribers.on_every_call != 0 && samples))
+        return {.over = &told_arena, .over_malloc = nullptr, .attached = nullptr, .stray = nullptr};
+    if (!samples)
+        return {.over = &hooked_arena, .over_malloc = nullptr, .attached = nullptr, .stray = nullptr};
+    return {
+        .over = nullptr, .over_malloc = &sampled_arena, .attached = &sampled_operations, .stray = &sampled_operations};
 }
 
 } // namespace

@@ -4,8 +4,8 @@
 //
 //     every call:      malloc and free look at an arena without bins, which tells and then asks first_view() or the
 //                      thread's own arena
-//     samples only:    malloc looks at its arena's face (arena/lending.h), free at the arena itself, whose operations look
-//                      blocks up that are nobody's own; the fast path does the rest
+//     samples only:    malloc looks at an arena without bins, which counts bytes down to the next sample; free looks at
+//                      the thread's own arena, whose operations look blocks up that are nobody's own
 //     forwarding:      all threads are at empty_arena already (watch/forwarding.h), which tells and then forwards
 #pragma once
 

@@ -30,11 +30,6 @@ constinit std::atomic<bool> every_call_wanted{false};
 constinit std::atomic<bool> samples_wanted{false};
 constinit std::atomic<int> strays_inside{0}; // threads without an arena that are in callbacks
 
-bool in_callback()
-{
-    return thread_words.calls.load(std::memory_order_relaxed) != nullptr;
-}
-
 // The list that is not in force. Requires: the lock.
 Subscribers *spare()
 {
@@ -98,14 +93,6 @@ void wait_until_nobody_is_in(const Subscribers *list)
         syscall(SYS_nanosleep, &moment, nullptr); // libc's could be cancelled, with the lock
 }
 
-// Blocks that were lent stay so until their threads flush.
-void end_lending()
-{
-    registry.ask_all_to_flush();
-    if (Arena *const self = thread_words.self)
-        self->flush();
-}
-
 // `next` is what everybody is told by from now on. The order: who comes by the view finds the list; and nobody is in the
 // old list any more when what only its users needed is given up. Requires: the lock.
 void put_in_force(const Subscribers *next)
@@ -113,8 +100,6 @@ void put_in_force(const Subscribers *next)
     const bool every_call = next->on_every_call != 0;
     const bool samples = next->on_samples != 0;
     const Subscribers *const old = subscribers_in_force.load(std::memory_order_relaxed);
-    const bool lent = samples_wanted.load(std::memory_order_relaxed);
-    const uint64_t lent_for = lent ? old->interval : 0;
     if (samples)
         sampler.begin(next->interval);
     subscribers_in_force.store(every_call || samples ? next : nullptr, std::memory_order_release);
@@ -128,10 +113,6 @@ void put_in_force(const Subscribers *next)
         show_to_all(nullptr);
     if (!every_call)
         asked_sizes.clear();
-    if (lent && (!samples || next->interval < lent_for))
-        end_lending();
-    if (samples)
-        sampler.begin(next->interval); // what came back counts for the old interval
 }
 
 } // namespace
@@ -210,7 +191,8 @@ int remove_hooks(const fastalloc_hooks *hooks)
 // is nobody else to wait for.
 void hooks_after_fork_in_child()
 {
-    sampler.after_fork_in_child();
+    if (samples_wanted.load(std::memory_order_relaxed))
+        sampler.after_fork_in_child();
     strays_inside.store(in_callback() && thread_words.self == nullptr ? 1 : 0, std::memory_order_relaxed);
     {
         const Guard guard(hooks_lock, Guard::Try{});

@@ -48,6 +48,12 @@ struct Subscribers
 // Null: nobody is told of anything.
 extern std::atomic<const Subscribers *> subscribers_in_force;
 
+// Whether the calling thread is in a callback: then nobody is told.
+FASTALLOC_INLINE bool in_callback()
+{
+    return FASTALLOC_UNLIKELY(thread_words.calls.load(std::memory_order_relaxed) != nullptr);
+}
+
 // A scope in which the subscribers of a moment may be told; empty in callbacks, and where there are none. Requires: the
 // thread has an arena.
 class AttachedTelling
@@ -55,7 +61,7 @@ class AttachedTelling
 public:
     FASTALLOC_INLINE AttachedTelling()
     {
-        if (FASTALLOC_UNLIKELY(thread_words.calls.load(std::memory_order_relaxed) != nullptr))
+        if (in_callback())
             return;
         const Subscribers *list;
         do

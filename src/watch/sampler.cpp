@@ -26,28 +26,21 @@ void Sampler::begin(uint64_t interval)
 void Sampler::after_fork_in_child()
 {
     thrown_.fetch_add(static_cast<uint64_t>(getpid()) << 32, std::memory_order_relaxed);
+    generation_.fetch_add(1, std::memory_order_relaxed);
 }
 
-bool Sampler::takes(Arena *own, SizeClass size_class, uint64_t bytes)
+bool Sampler::takes(uint64_t bytes)
 {
     const uint64_t generation = generation_.load(std::memory_order_acquire);
     const uint64_t interval = interval_.load(std::memory_order_relaxed);
-    if (size_class == no_class || !own->has_face)
+    Arena *const own = thread_words.self;
+    if (own == nullptr)
         return sampling::fraction(random()) < sampling::probability(bytes, interval);
-    Face *const face = face_of(own);
-    if (FASTALLOC_UNLIKELY(face->said_for != generation))
-    {
-        face->said_for = generation;
-        for (uint64_t &left : face->left_bytes)
-            left = sampling::bytes_to_next(interval, random());
-    }
-    uint64_t &left = face->left_bytes[size_class];
-    if (FASTALLOC_LIKELY(left >= bytes))
-    {
-        left -= bytes;
+    if (own->to_next_sample.said_for != generation)
+        own->to_next_sample = {.left_bytes = sampling::bytes_to_next(interval, random()), .said_for = generation};
+    if (passes(own, bytes))
         return false;
-    }
-    left = sampling::bytes_to_next(interval, random());
+    own->to_next_sample.left_bytes = sampling::bytes_to_next(interval, random());
     return true;
 }
 

@@ -2,15 +2,14 @@
 //
 // Sampler: which blocks are sampled, and which live blocks were.
 //
-// An attached thread counts down the bytes to the next sample, for each class of its own (Face::left_bytes): independent
-// processes add up to one. For everything else the dice are thrown for each block. A sampled block of a class comes from
+// An attached thread counts down the bytes to the next sample (Arena::to_next_sample): its process, those of other threads
+// are independent of it, and together they are one. Without an arena the dice are thrown for each block. A sampled block of a class comes from
 // an arena of the sampler's, which is nobody's own, so its free falls out of the fast path and is looked up; so is every
 // free of a block that is nobody's.
 //
 // Owner: a thread's countdowns are its own; the table of samples is under samples_lock (arena/registry.h).
 #pragma once
 
-#include "arena/lending.h"
 #include "arena/registry.h"
 #include "os/address_table.h"
 #include "watch/hooks.h"
@@ -34,14 +33,19 @@ public:
     // A child throws dice of its own.
     void after_fork_in_child();
 
-    // Whether the next block that `own`, a thread's arena or stray_arena, hands out is sampled: `bytes` of this class.
-    bool takes(Arena *own, SizeClass size_class, uint64_t bytes);
-
-    // Whether the face's countdowns are of the interval in force, so that what it says may be lent.
-    bool knows(const Face *face) const
+    // Whether no sample lies on the next `bytes` that the thread of `own` is given: then they are counted. False also for
+    // who does not know: takes() does.
+    FASTALLOC_INLINE bool passes(Arena *own, uint64_t bytes) const
     {
-        return face->said_for == generation_.load(std::memory_order_acquire);
+        Countdown &to_next = own->to_next_sample;
+        if (to_next.said_for != generation_.load(std::memory_order_acquire) || to_next.left_bytes < bytes)
+            return false;
+        to_next.left_bytes -= bytes;
+        return true;
     }
+
+    // Whether the next block of the calling thread, of so many bytes, is sampled.
+    bool takes(uint64_t bytes);
 
     // Of those who want samples, who gets this one.
     SubscriberMask choose(const Subscribers &subscribers, uint64_t bytes);
@@ -80,7 +84,7 @@ private:
     uint64_t random();
 
     std::atomic<uint64_t> interval_{1};
-    std::atomic<uint64_t> generation_{0}; // of intervals; faces remember theirs
+    std::atomic<uint64_t> generation_{0}; // of intervals; countdowns remember theirs
     std::atomic<uint64_t> thrown_{0};     // random numbers
     std::atomic<uint64_t> count_{0};      // of samples; written under the lock
     std::atomic<Arena *> arenas_[place_limit] = {};

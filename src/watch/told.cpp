@@ -99,8 +99,7 @@ Allocation allocate_told(const Wish &wish, Get get)
     if (samples_are_told())
     {
         const SizeClass size_class = class_of(wish.size, wish.alignment);
-        Arena *const own = thread_words.self != nullptr ? thread_words.self : &stray_arena;
-        if (FASTALLOC_UNLIKELY(sampler.takes(own, size_class, bytes_for(size_class, wish.size))))
+        if (FASTALLOC_UNLIKELY(sampler.takes(bytes_for(size_class, wish.size))))
             if (const Telling telling; telling && telling->on_samples != 0)
                 return allocate_sample(telling, wish, size_class, get);
     }
@@ -214,7 +213,7 @@ void *resize_classless(const Beneath &below, const Telling &telling, void *block
         return nullptr;
     }
     const size_t given = shape_beneath(Call::realloc, resized).usable;
-    if (telling->on_samples == 0 || !sampler.takes(&stray_arena, no_class, given))
+    if (telling->on_samples == 0 || !sampler.takes(given))
         return resized;
     const SubscriberMask chosen = sampler.choose(*telling.operator->(), given);
     if (sampler.remember({reinterpret_cast<uintptr_t>(resized), size, chosen}))

@@ -220,7 +220,7 @@ static void a_sample_freed_by_another_thread_is_told_and_an_old_one_is_not(void 
     assert_int_equal(fastalloc_check_heap(message, sizeof message), 0);
 }
 
-// What was lent while only few were wanted is looked at again.
+// What was drawn while only few were wanted counts no more.
 static void who_wants_more_samples_is_told_from_the_first_call_on(void **state)
 {
     (void)state;
