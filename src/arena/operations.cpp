@@ -244,15 +244,41 @@ constinit const ArenaOperations ending_operations{
 
 constinit std::atomic<bool> options_loaded{false};
 
-// What the arena says that the calling thread looks at, within the limits.
-template <typename Ask>
-FASTALLOC_INLINE Allocation ask_arena(size_t size, Ask ask)
+// What the arena is asked that the calling thread looks at. No lambdas: they are to be part of the code that asks.
+struct Request
+{
+    size_t size;
+    size_t alignment;
+    Call call;
+
+    FASTALLOC_INLINE Allocation operator()() const
+    {
+        Arena *const arena = thread_words.malloc_arena.load(std::memory_order_relaxed);
+        return arena->operations->allocate(arena, size, alignment, call);
+    }
+};
+
+struct RequestOnPlace
+{
+    size_t size;
+    Node place;
+
+    FASTALLOC_INLINE Allocation operator()() const
+    {
+        Arena *const arena = thread_words.malloc_arena.load(std::memory_order_relaxed);
+        return arena->operations->allocate_on(arena, place, size);
+    }
+};
+
+// What it says, within the limits.
+template <typename Wanted>
+FASTALLOC_INLINE Allocation ask_arena(Wanted request)
 {
     if (FASTALLOC_UNLIKELY(!options_loaded.load(std::memory_order_relaxed)))
         load_options_once();
-    if (FASTALLOC_UNLIKELY(size > size_max))
+    if (FASTALLOC_UNLIKELY(request.size > size_max))
         return {nullptr, false};
-    return within_limits([=] { return ask(thread_words.malloc_arena.load(std::memory_order_relaxed)); });
+    return within_limits(request);
 }
 
 } // namespace
@@ -288,12 +314,12 @@ constinit thread_local ThreadWords thread_words{&empty_arena, &empty_arena, null
 
 Allocation allocate(size_t size, size_t alignment, Call call)
 {
-    return ask_arena(size, [=](Arena *arena) { return arena->operations->allocate(arena, size, alignment, call); });
+    return ask_arena(Request{size, alignment, call});
 }
 
 Allocation allocate_on(Node place, size_t size)
 {
-    return ask_arena(size, [=](Arena *arena) { return arena->operations->allocate_on(arena, place, size); });
+    return ask_arena(RequestOnPlace{size, place});
 }
 
 void load_options_once()
@@ -323,9 +349,7 @@ void *allocate_aligned(size_t size, size_t alignment, Call call)
 
 void *allocate_slow(size_t size)
 {
-    void *const block = ask_arena(size, [=](Arena *arena) {
-                            return arena->operations->allocate(arena, size, default_alignment, Call::malloc);
-                        }).block;
+    void *const block = ask_arena(Request{size, default_alignment, Call::malloc}).block;
     if (FASTALLOC_UNLIKELY(block == nullptr))
         errno = ENOMEM;
     return block;

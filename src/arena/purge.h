@@ -38,19 +38,23 @@ void tell_memory_events();
 // In the child of a fork the thread that was telling may be gone.
 void forget_who_was_telling();
 
+template <typename Attempt, typename Got>
+FASTALLOC_SLOW Got heed_and_try_again(Attempt attempt, Got got)
+{
+    if (limits.has_news())
+        heed_limits();
+    if (got || options().hard_limit == 0)
+        return got;
+    purge(0);
+    return attempt();
+}
+
 // What `attempt` yields, a pointer or an Allocation: once more after a purge if there is a limit that may be in the way.
 template <typename Attempt>
 FASTALLOC_INLINE auto within_limits(Attempt attempt)
 {
-    auto got = attempt();
-    if (FASTALLOC_UNLIKELY(limits.has_news()))
-        heed_limits();
-    if (FASTALLOC_UNLIKELY(!got) && options().hard_limit != 0)
-    {
-        purge(0);
-        got = attempt();
-    }
-    return got;
+    const auto got = attempt();
+    return FASTALLOC_LIKELY(got) && FASTALLOC_LIKELY(!limits.has_news()) ? got : heed_and_try_again(attempt, got);
 }
 
 } // namespace fastalloc
