@@ -3,6 +3,7 @@
 // hooked_samples.c - what samples stand for adds up to what was allocated, whatever the sizes, calls and threads are; and
 // the free of a sampled block is told to who was told of the block.
 #include <stdatomic.h>
+#include <sys/wait.h>
 
 #include "../support.h"
 
@@ -282,6 +283,53 @@ static void a_sample_that_a_callback_resizes_is_forgotten(void **state)
     assert_int_equal(fastalloc_hooks_remove(&samples), 0);
 }
 
+// ---- fork ----------------------------------------------------------------------------------------------------------
+
+enum
+{
+    blocks_in_a_child = 4000
+};
+
+// Which of its blocks a child was told of: one of 16 on average.
+static uint64_t samples_of_a_child(const struct told *told)
+{
+    int ends[2];
+    uint64_t told_of = 0;
+    assert_int_equal(pipe(ends), 0);
+    const pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0)
+    {
+        for (uint64_t number = 1; number <= blocks_in_a_child; number++)
+        {
+            const size_t before = told->allocated;
+            free(malloc(64));
+            if (told->allocated != before)
+                told_of = told_of * 31 + number;
+        }
+        _exit(write(ends[1], &told_of, sizeof told_of) == sizeof told_of ? 0 : 1);
+    }
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    assert_int_equal(read(ends[0], &told_of, sizeof told_of), sizeof told_of);
+    close(ends[0]);
+    close(ends[1]);
+    return told_of;
+}
+
+static void children_are_told_of_other_blocks_each(void **state)
+{
+    (void)state;
+    struct told told = {0};
+    const struct fastalloc_hooks hooks = hooks_by_address(&told, 1024);
+    assert_int_equal(fastalloc_hooks_add(&hooks), 0);
+    free(malloc(64));
+    const uint64_t first = samples_of_a_child(&told), second = samples_of_a_child(&told);
+    assert_int_equal(fastalloc_hooks_remove(&hooks), 0);
+    assert_true(first != 0 && second != 0 && first != second);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -292,6 +340,7 @@ int main(void)
         cmocka_unit_test(a_sampled_block_that_realloc_resizes_is_one_block),
         cmocka_unit_test(who_wants_more_samples_is_told_from_the_first_call_on),
         cmocka_unit_test(a_sample_that_a_callback_resizes_is_forgotten),
+        cmocka_unit_test(children_are_told_of_other_blocks_each),
         cmocka_unit_test(a_sample_freed_by_another_thread_is_told_and_an_old_one_is_not),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
