@@ -147,9 +147,6 @@ public:
     // Gives back idle pages of this arena's spans until at most `keep` bytes of its node are idle. Requires: lock held.
     void discard_idle(uint64_t keep);
 
-    // The spare becomes the active stack, which is empty. False if there is none.
-    bool take_spare(unsigned index);
-
     // Where its lists of free blocks begin, by bin or outbox slot, for a look at a thread that may be in the middle of an
     // operation: arena/verify.cpp. While it hands over, a batch is out of the outbox and not yet in the owner's inbox.
     enum class FreeList
@@ -244,6 +241,7 @@ private:
     Allocation refill(SizeClass size_class);
     void overflow(Span *record, void *block);
     bool make_spare(unsigned index);
+    bool take_spare(unsigned index);
     const char *verify_stack(const void *block, unsigned index, uint32_t count) const;
 
     // All require the lock.

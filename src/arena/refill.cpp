@@ -276,6 +276,7 @@ void Arena::return_blocks(void *first, uint32_t count)
     }
 }
 
+// The spare becomes the active stack, which is empty. False if there is none.
 bool Arena::take_spare(unsigned index)
 {
     Bin &bin = bins[index];

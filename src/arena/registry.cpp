@@ -304,11 +304,10 @@ void Registry::ask_all_to_flush()
 // Every other thread comes by the registry's lock at its next call, and flushes. Requires: the lock.
 void Registry::send_all_home()
 {
-    for (Arena *arena = first(); arena != nullptr; arena = arena->next_arena.load(std::memory_order_acquire))
-    {
-        if (arena->words != nullptr && arena->words != &thread_words)
-            show(arena->words, &empty_arena, &empty_arena);
-    }
+    for_each_arena([](const Arena &arena) {
+        if (arena.words != nullptr && arena.words != &thread_words)
+            show(arena.words, &empty_arena, &empty_arena);
+    });
 }
 
 void Registry::flush_and_restore(Arena *arena)
@@ -345,11 +344,10 @@ void Registry::tidy(uint64_t keep)
 Registry::Figures Registry::figures() const
 {
     Figures figures{};
-    for (Arena *arena = first(); arena != nullptr; arena = arena->next_arena.load(std::memory_order_acquire))
-    {
+    for_each_arena([&](const Arena &arena) {
         ++figures.arenas;
-        figures.attached += arena->words != nullptr;
-    }
+        figures.attached += arena.words != nullptr;
+    });
     return figures;
 }
 

@@ -44,8 +44,7 @@ bool Registry::take_all_for(Lock::Purpose purpose)
 void Registry::unlock_all_taken_for(Lock::Purpose purpose)
 {
     for_each_lock([&](Lock &each) { each.unlock_if_taken_for(purpose); });
-    for (Arena *arena = first(); arena != nullptr; arena = arena->next_arena.load(std::memory_order_acquire))
-        arena->look_at_inbox();
+    for_each_arena([](Arena &arena) { arena.look_at_inbox(); });
 }
 
 bool Registry::lock_all()
