@@ -199,6 +199,7 @@ void the_real_machine_has_a_place_for_this_thread(void **)
 {
     options_load(nullptr, Environment::trusted);
     topology::inject_for_tests(nullptr);
+    const auto cpu_count = static_cast<unsigned>(sysconf(_SC_NPROCESSORS_CONF)); // may change errno
     errno = ERANGE;
     const Node place = topology::place_of_thread();
     assert_true(place <= unplaced);
@@ -209,7 +210,7 @@ void the_real_machine_has_a_place_for_this_thread(void **)
     assert_true(topology::thread_may_run_on(topology::spot_of_thread().cpu));
     cpu_set_t cpus;
     sched_getaffinity(0, sizeof cpus, &cpus);
-    for (unsigned cpu = 0; cpu < static_cast<unsigned>(sysconf(_SC_NPROCESSORS_CONF)); cpu++)
+    for (unsigned cpu = 0; cpu < cpu_count; cpu++)
         assert_int_equal(topology::thread_may_run_on(cpu), CPU_ISSET(cpu, &cpus) != 0);
     assert_int_equal(errno, ERANGE);
 }

@@ -6,6 +6,7 @@
 #include <fstream>
 #include <string>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <vector>
 
 #include "layers.h"
@@ -60,7 +61,8 @@ void the_tables_of_many_regions_are_on_huge_pages(void **)
             const auto chunks = reinterpret_cast<uintptr_t>(window.region(number));
             record->slices = 1; // touched
             window.region(number)->slack = 0;
-            const bool huge = paired && number >= 4 && !pages::huge_pages_are_forbidden();
+            const bool huge = paired && number >= 4 && !pages::huge_pages_are_forbidden() &&
+                              prctl(PR_GET_THP_DISABLE, 0, 0, 0, 0) == 0;
             require((on_huge_pages(reinterpret_cast<uintptr_t>(record)) != 0) == huge &&
                     (on_huge_pages(chunks) != 0) == huge);
         }
