@@ -26,6 +26,12 @@ uint16_t first_block(SliceIndex slice, SizeClass size_class)
 // How many detached arenas a search for a partial span looks at.
 constexpr int adoption_tries = 8;
 
+// span_at is inlined always, so it cannot be handed over itself.
+Span *record_at(SliceIndex slice)
+{
+    return span_at(slice);
+}
+
 } // namespace
 
 // ---- lists of partial spans -------------------------------------------------------------------------------
@@ -34,14 +40,14 @@ void Arena::list_span(Span *span)
 {
     BinBack &back = backs_[span->size_class];
     span->listed = true;
-    enter_list(&back.partial_plus_one, slice_of(span), span_at);
+    enter_list(&back.partial_plus_one, slice_of(span), record_at);
 }
 
 void Arena::unlist_span(Span *span)
 {
     BinBack &back = backs_[span->size_class];
     span->listed = false;
-    leave_list(&back.partial_plus_one, slice_of(span), span_at);
+    leave_list(&back.partial_plus_one, slice_of(span), record_at);
 }
 
 // ---- spans come and go -------------------------------------------------------------------------------------
