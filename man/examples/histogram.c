@@ -8,7 +8,6 @@
  * Samples one byte in half a mebibyte, so the program stays as fast as it is. Each sample stands for so many bytes.
  */
 #include <fastalloc.h>
-
 #include <stdio.h>
 #include <time.h>
 #include <unistd.h>
@@ -20,38 +19,57 @@ enum
 
 static long long live[sizes]; /* bytes, changed by all threads */
 
-static int size_of(const struct fastalloc_event *event)
+static void print(void)
 {
-    return 63 - __builtin_clzll(event->given | 1);
+    static const char bar[] =
+        "################################################";
+
+    dprintf(STDERR_FILENO, "%12s %12s\n", "block size",
+            "live bytes");
+    for (int size = 0; size < sizes; size++)
+    {
+        long long bytes =
+            __atomic_load_n(&live[size], __ATOMIC_RELAXED);
+        if (bytes > 0)
+            dprintf(STDERR_FILENO, "%12llu %12lld %.*s\n",
+                    1ULL << size, bytes,
+                    63 - __builtin_clzll(bytes), bar);
+    }
 }
 
-static void allocated(void *context, const struct fastalloc_event *event)
+static void add(const struct fastalloc_event *event,
+                long long bytes)
+{
+    int size = 63 - __builtin_clzll(event->given | 1);
+
+    __atomic_fetch_add(&live[size], bytes, __ATOMIC_RELAXED);
+}
+
+static void allocated(void *context,
+                      const struct fastalloc_event *event)
 {
     static time_t printed;
     time_t now = time(NULL);
 
     (void)context;
-    __atomic_fetch_add(&live[size_of(event)], (long long)event->stands_for, __ATOMIC_RELAXED);
-    if (__atomic_exchange_n(&printed, now, __ATOMIC_RELAXED) == now)
-        return;
-    dprintf(STDERR_FILENO, "%12s %12s\n", "block size", "live bytes");
-    for (int size = 0; size < sizes; size++)
-    {
-        long long bytes = __atomic_load_n(&live[size], __ATOMIC_RELAXED);
-        if (bytes > 0)
-            dprintf(STDERR_FILENO, "%12llu %12lld %.*s\n", 1ULL << size, bytes, 63 - __builtin_clzll(bytes | 1),
-                    "##################################################");
-    }
+    add(event, (long long)event->stands_for);
+    if (__atomic_exchange_n(&printed, now, __ATOMIC_RELAXED) != now)
+        print();
 }
 
-static void freeing(void *context, const struct fastalloc_event *event)
+static void freeing(void *context,
+                    const struct fastalloc_event *event)
 {
     (void)context;
-    __atomic_fetch_sub(&live[size_of(event)], (long long)event->stands_for, __ATOMIC_RELAXED);
+    add(event, -(long long)event->stands_for);
 }
 
 static const struct fastalloc_hooks hooks = {
-    .size = sizeof hooks, .sample_interval = 512 * 1024, .allocated = allocated, .freeing = freeing};
+    .size = sizeof hooks,
+    .sample_interval = 512 * 1024,
+    .allocated = allocated,
+    .freeing = freeing,
+};
 
 __attribute__((constructor)) static void begin(void)
 {

@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: MIT
-"""The manual pages are complete and as groff wants them.
+"""The manual pages are complete and as groff and mandoc want them.
 
-    man_pages.py FUNCTIONS-PAGE OVERVIEW-PAGE HEADER SOURCES LISTER VERSION MAN LINK...
+    man_pages.py FOLDER HEADER SOURCES LISTER VERSION MAN MANDOC PAGE...
 
-FUNCTIONS-PAGE has every prototype of HEADER and every member of its structures, and a LINK for each function.
-OVERVIEW-PAGE has every setting that LISTER (made of settings.cpp) prints, with kind, default and range, and under
-MISUSE every message that ends the process: what the C++ files in SOURCES put together as Message()...fatal(). The
-constant words count; for what is put in between the page has one word, and how messages of misuse end (`manual`,
-`rerun()` in the code) it says once. Both name VERSION. MAN is the program, empty if
-there is none: then nobody asks groff.
+A PAGE of FOLDER is NAME, or NAME=FUNCTION,FUNCTION: a page of functions, under whose names it is installed as well. All of
+these pages together have every prototype of HEADER once, and every member of its structures, and each has the sections
+that a page of functions has. SETTINGS_PAGE has every setting that LISTER (made of settings.cpp) prints, with kind, default
+and range, and OVERVIEW_PAGE, under MISUSE, every message that ends the process: what the C++ files in SOURCES put
+together as Message()...fatal(). The constant words count; for what is put in between the page has one word, and how
+messages of misuse end (`manual`, `rerun()` in the code) it says once. All name VERSION, and no page but those that are
+installed. MAN and MANDOC are programs, empty if there is none: then nobody asks them.
 """
 
 import os
@@ -18,71 +19,72 @@ import sys
 from pathlib import Path
 
 import report
+from manual import displays_of, entries_of, plain, section_of, squeezed
 
-ALTERNATING = re.compile(r"\.(?:BI|BR|IB|IR|RB|RI)\s+(.*)")
-ONE_FONT = re.compile(r"\.(?:B|I|SM)\s+(.*)")
-
-
-def plain(page_text):
-    """The page without fonts and escapes; macros other than those of fonts keep their lines."""
-    lines = []
-    for line in page_text.splitlines():
-        line = re.sub(r"\\f(?:\[\w*\]|.)|\\[&:%]", "", line)
-        line = line.replace("\\-", "-").replace("\\e", "\\").replace("\\(dq", "\001").replace("\\(aq", "'")
-        alternating, one_font = ALTERNATING.fullmatch(line), ONE_FONT.fullmatch(line)
-        if alternating or one_font:
-            words = re.findall(r'"([^"]*)"|(\S+)', (alternating or one_font).group(1))
-            line = ("" if alternating else " ").join(quoted or bare for quoted, bare in words)
-        lines.append(line.replace("\001", '"'))
-    return "\n".join(lines) + "\n"
-
-
-def section_of(plain_text, name):
-    found = re.search(rf"^\.SH {re.escape(name)}\s*$(.*?)(?=^\.SH |\Z)", plain_text, re.MULTILINE | re.DOTALL)
-    return "" if found is None else found.group(1)
-
-
-def entries_of(section):
-    """The tags and the texts of its tagged paragraphs."""
-    entries = []
-    for part in re.split(r"^\.TP.*\n", section, flags=re.MULTILINE)[1:]:
-        tag, _, text = part.partition("\n")
-        end = re.search(r"^\.(?:P|PP|LP|SS)\b", text, re.MULTILINE)
-        entries.append((tag, squeezed(text[: end.start()] if end else text)))
-    return entries
-
-
-def squeezed(text):
-    return " ".join(text.split())
+OVERVIEW_PAGE = "fastalloc.7"
+SETTINGS_PAGE = "fastalloc.7"
+# What comes with the command, and with the functions that change settings.
+OTHER_PAGES = {"fastalloc(1)", "fastalloc.conf(5)", "fastalloc_option_get(3)", "fastalloc_option_set(3)"}
+FUNCTION_PAGE = [
+    "NAME", "LIBRARY", "SYNOPSIS", "DESCRIPTION", "RETURN VALUE", "ERRORS", "ATTRIBUTES", "VERSIONS", "STANDARDS",
+    "EXAMPLES", "SEE ALSO",
+]
+MAY_BE_MISSING = {"STANDARDS"}
 
 
 def without_comments(text):
     return re.sub(r"/\*.*?\*/", " ", text, flags=re.DOTALL)
 
 
-def faults_of_functions(page, text, header, links):
+def faults_of_function_page(page, text, functions):
+    """What one page has, whatever the header says."""
     faults = []
-    synopsis = squeezed(section_of(text, "SYNOPSIS"))
-    names = re.findall(r"\bfastalloc_\w+\b", section_of(text, "NAME"))
+    synopsis, description = section_of(text, "SYNOPSIS"), section_of(text, "DESCRIPTION")
+    for place, names in (
+        ("NAME", re.findall(r"\bfastalloc_\w+\b", section_of(text, "NAME"))),
+        ("the SYNOPSIS", re.findall(r"\b(fastalloc_\w+)\(", synopsis)),
+    ):
+        if names != functions:
+            faults.append(f"{page}: {place} has {', '.join(names)}; man/meson.build has {', '.join(functions)}")
+    for name in functions:
+        if f"{name}()" not in re.sub(r" \(\)", "()", description):
+            faults.append(f"{page}: the DESCRIPTION does not mention {name}()")
+    sections = re.findall(r"^\.SH (.*?)\s*$", text, re.MULTILINE)
+    if sections != [name for name in FUNCTION_PAGE if name in sections or name not in MAY_BE_MISSING]:
+        faults.append(f"{page}: its sections are {', '.join(sections)}; wanted are {', '.join(FUNCTION_PAGE)}")
+    return faults
+
+
+def faults_of_header(header, texts, functions_of):
+    """What of the header no page has. `texts` has the pages of functions."""
+    faults = []
     declared = without_comments(header)
     prototypes = [
         squeezed(prototype.replace("FASTALLOC_NOEXCEPT", "")).replace(" ;", ";")
         for prototype in re.findall(r"^FASTALLOC_EXPORT\s+([^;]*;)", declared, re.MULTILINE)
     ]
     functions = [re.search(r"\b(fastalloc_\w+)\(", prototype).group(1) for prototype in prototypes]
-    faults += [f"{page}: the SYNOPSIS lacks {prototype}" for prototype in prototypes if prototype not in synopsis]
-    for place, listed in (("NAME", names), ("what is installed as a link", links)):
-        faults += [f"{page}: {place} lacks {name}" for name in functions if name not in listed]
-        faults += [f"{page}: {name}, in {place}, is not declared" for name in listed if name not in functions]
-    description = section_of(text, "DESCRIPTION")
-    tags = [tag for tag, _ in entries_of(description)]
+    for name, prototype in zip(functions, prototypes):
+        pages = [page for page, listed in functions_of.items() if name in listed]
+        if len(pages) != 1:
+            faults.append(f"{name} is in {len(pages)} pages: {', '.join(pages)}")
+        faults += [
+            f"{page}: the SYNOPSIS lacks {prototype}"
+            for page in pages
+            if prototype not in squeezed(section_of(texts[page], "SYNOPSIS"))
+        ]
+    for page, listed in functions_of.items():
+        faults += [f"{page}: {name} is not declared" for name in listed if name not in functions]
     for name, body in re.findall(r"^struct\s+(fastalloc_\w+)\s*\{(.*?)\}", declared, re.MULTILINE | re.DOTALL):
-        for member in re.findall(r"(\w+);", body):
-            if member not in tags:
-                faults.append(f"{page}: the DESCRIPTION has no paragraph for {member} of struct {name}")
-    for name in functions:
-        if f"{name} ()" not in description and f"{name}()" not in description:
-            faults.append(f"{page}: the DESCRIPTION does not mention {name}()")
+        about = {page: section_of(text, "SYNOPSIS") + section_of(text, "DESCRIPTION") for page, text in texts.items()}
+        about = {page: shown for page, shown in about.items() if f"struct {name}" in shown}
+        if not about:
+            faults.append(f"struct {name} is in no page")
+        for page, shown in about.items():
+            tags = [tag for tag, _ in entries_of(shown)]
+            for member in re.findall(r"(\w+)\)?(?:\([^;]*\))?;", body):
+                if member not in tags:
+                    faults.append(f"{page}: the DESCRIPTION has no paragraph for {member} of struct {name}")
     return faults, len(functions)
 
 
@@ -132,46 +134,73 @@ def faults_of_messages(page, text, patterns):
     return faults
 
 
-def faults_of_groff(man, path):
+def faults_of_references(page, text, own_functions, installed):
+    """A page that is named is installed, and who names a function of another page says where that is."""
+    for display in displays_of(text):
+        text = text.replace(display, "")
+    faults = []
+    for name, section in re.findall(r"\b(fastalloc[\w.]*) ?\((\d?)\)", text):
+        if section and f"{name}({section})" not in installed:
+            faults.append(f"{page}: {name}({section}) is no page")
+        elif not section and name not in own_functions:
+            faults.append(f"{page}: {name}() is in another page: {name}(3)")
+    return faults
+
+
+def faults_of_tool(command, path):
+    """What a program says of a page."""
     done = subprocess.run(
-        [man, "--warnings", "-E", "UTF-8", "-l", "-Tutf8", "-Z", str(path)],
+        [*command, str(path)],
         stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, "LC_ALL": "C.UTF-8", "MANWIDTH": "80"},
     )
-    faults = [f"{path.name}: {line}" for line in done.stderr.splitlines()]
+    said = done.stdout if command[0].endswith("mandoc") else ""
+    faults = [f"{path.name}: {line}" for line in (said + done.stderr).splitlines()]
     if done.returncode != 0 and not faults:
-        faults.append(f"{path.name}: man ended with {done.returncode}")
+        faults.append(f"{path.name}: {command[0]} ended with {done.returncode}")
     return faults
 
 
 def main():
-    functions_page, overview_page, header, sources = map(Path, sys.argv[1:5])
-    lister, version, man, *links = sys.argv[5:]
-    functions_text = plain(functions_page.read_text(encoding="utf-8"))
-    overview_text = plain(overview_page.read_text(encoding="utf-8"))
+    folder, header, sources = map(Path, sys.argv[1:4])
+    lister, version, man, mandoc, *pages = sys.argv[4:]
+    functions_of = {}
+    for page in pages:
+        name, _, functions = page.partition("=")
+        functions_of[name] = functions.split(",") if functions else []
+    texts = {page: plain((folder / page).read_text(encoding="utf-8")) for page in functions_of}
+    installed = OTHER_PAGES | {re.sub(r"\.(\d)$", r"(\1)", page) for page in texts}
+    installed |= {f"{function}(3)" for functions in functions_of.values() for function in functions}
+    tools = [[man, "--warnings", "-E", "UTF-8", "-l", "-Tutf8", "-Z"]] if man else []
+    tools += [[mandoc, "-T", "lint", "-W", "warning"]] if mandoc else []
     table = [line.split() for line in report.output_of([lister]).splitlines()]
     messages = messages_of(sources)
     if not messages:
         report.finish([f"{sources}: no message that ends the process was found"], "", "Has the code another form now?")
 
-    faults, functions = faults_of_functions(
-        functions_page.name, functions_text, header.read_text(encoding="utf-8"), links
+    function_texts = {page: texts[page] for page, functions in functions_of.items() if functions}
+    faults, functions = faults_of_header(
+        header.read_text(encoding="utf-8"), function_texts, {page: functions_of[page] for page in function_texts}
     )
-    faults += faults_of_settings(overview_page.name, overview_text, table)
-    faults += faults_of_messages(overview_page.name, overview_text, messages)
-    for path, text in ((functions_page, functions_text), (overview_page, overview_text)):
+    for page, text in function_texts.items():
+        faults += faults_of_function_page(page, text, functions_of[page])
+    faults += faults_of_settings(SETTINGS_PAGE, texts[SETTINGS_PAGE], table)
+    faults += faults_of_messages(OVERVIEW_PAGE, texts[OVERVIEW_PAGE], messages)
+    for page, text in texts.items():
+        faults += faults_of_references(page, text, functions_of[page], installed)
         if not re.search(rf'^\.TH .*"libfastalloc {re.escape(version)}"$', text, re.MULTILINE):
-            faults.append(f"{path.name}: the .TH line does not name libfastalloc {version}")
-        if man:
-            faults += faults_of_groff(man, path)
+            faults.append(f"{page}: the .TH line does not name libfastalloc {version}")
+        for tool in tools:
+            faults += faults_of_tool(tool, folder / page)
+    asked = " and ".join(name for name, program in (("groff", man), ("mandoc", mandoc)) if program)
     report.finish(
         faults,
-        f"{functions} functions, {len(table)} settings and {len(messages)} messages are in the manual pages"
-        + ("" if man else "; groff was not asked, there is no man"),
-        "The code is the truth; the pages are in man/, the links in man/meson.build.",
+        f"{functions} functions, {len(table)} settings and {len(messages)} messages are in {len(texts)} manual pages; "
+        f"{asked or 'nobody, for there is no man,'} was asked for warnings",
+        "The code is the truth; the pages are in man/, and man/meson.build has their functions.",
     )
 
 
