@@ -9,7 +9,7 @@ that a page of functions has. SETTINGS_PAGE has every setting that LISTER (made 
 and range, and OVERVIEW_PAGE, under MISUSE, every message that ends the process: what the C++ files in SOURCES put
 together as Message()...fatal(). The constant words count; for what is put in between the page has one word, and how
 messages of misuse end (`manual`, `rerun()` in the code) it says once. All name VERSION, and no page but those that are
-installed. MAN and MANDOC are programs, empty if there is none: then nobody asks them.
+installed, no section but those that are there. MAN and MANDOC are programs, empty if there is none: then nobody asks them.
 """
 
 import os
@@ -30,6 +30,11 @@ FUNCTION_PAGE = [
     "EXAMPLES", "SEE ALSO",
 ]
 MAY_BE_MISSING = {"STANDARDS"}
+
+
+def reference_to(page):
+    """How other pages name it: fastalloc(7)."""
+    return re.sub(r"\.(\d)$", r"(\1)", page)
 
 
 def without_comments(text):
@@ -147,18 +152,29 @@ def faults_of_references(page, text, own_functions, installed):
     return faults
 
 
-def faults_of_tool(command, path):
-    """What a program says of a page."""
+def faults_of_sections(page, text, headings):
+    """A section that is named is there. `headings` has those of each page, by the name it is referred to."""
+    words = squeezed(text)
+    name, heading = r"(fastalloc[\w.]*\(\d\))", r"([A-Z][A-Z+]+(?: [A-Z]+)*)\b"
+    named = re.findall(rf"\b{heading} in {name}", words)
+    named += [(found, of) for of, found in re.findall(rf"{name}, {heading}", words)]
+    named += [(found, page) for found in re.findall(rf"\bsee {heading}(?! in fastalloc| [A-Z])", words)]
+    return [
+        f"{page}: {of} has no section {found}" for found, of in named if of in headings and found not in headings[of]
+    ]
+
+
+def faults_of_tool(command, output, path):
+    """What a program says of a page, on standard error and where `output` is a pipe."""
     done = subprocess.run(
         [*command, str(path)],
         stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
+        stdout=output,
         stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, "LC_ALL": "C.UTF-8", "MANWIDTH": "80"},
     )
-    said = done.stdout if command[0].endswith("mandoc") else ""
-    faults = [f"{path.name}: {line}" for line in (said + done.stderr).splitlines()]
+    faults = [f"{path.name}: {line}" for line in ((done.stdout or "") + done.stderr).splitlines()]
     if done.returncode != 0 and not faults:
         faults.append(f"{path.name}: {command[0]} ended with {done.returncode}")
     return faults
@@ -172,10 +188,11 @@ def main():
         name, _, functions = page.partition("=")
         functions_of[name] = functions.split(",") if functions else []
     texts = {page: plain((folder / page).read_text(encoding="utf-8")) for page in functions_of}
-    installed = OTHER_PAGES | {re.sub(r"\.(\d)$", r"(\1)", page) for page in texts}
+    installed = OTHER_PAGES | {reference_to(page) for page in texts}
     installed |= {f"{function}(3)" for functions in functions_of.values() for function in functions}
-    tools = [[man, "--warnings", "-E", "UTF-8", "-l", "-Tutf8", "-Z"]] if man else []
-    tools += [[mandoc, "-T", "lint", "-W", "warning"]] if mandoc else []
+    headings = {reference_to(page): re.findall(r"^\.SH (.*)$", text, re.MULTILINE) for page, text in texts.items()}
+    tools = [([man, "--warnings", "-E", "UTF-8", "-l", "-Tutf8", "-Z"], subprocess.DEVNULL)] if man else []
+    tools += [([mandoc, "-T", "lint", "-W", "warning"], subprocess.PIPE)] if mandoc else []
     table = [line.split() for line in report.output_of([lister]).splitlines()]
     messages = messages_of(sources)
     if not messages:
@@ -191,10 +208,11 @@ def main():
     faults += faults_of_messages(OVERVIEW_PAGE, texts[OVERVIEW_PAGE], messages)
     for page, text in texts.items():
         faults += faults_of_references(page, text, functions_of[page], installed)
+        faults += faults_of_sections(reference_to(page), text, headings)
         if not re.search(rf'^\.TH .*"libfastalloc {re.escape(version)}"$', text, re.MULTILINE):
             faults.append(f"{page}: the .TH line does not name libfastalloc {version}")
-        for tool in tools:
-            faults += faults_of_tool(tool, folder / page)
+        for command, output in tools:
+            faults += faults_of_tool(command, output, folder / page)
     asked = " and ".join(name for name, program in (("groff", man), ("mandoc", mandoc)) if program)
     report.finish(
         faults,

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: MIT
-"""Each page that lists the settings lists all of them, no other, and their defaults.
+"""Each Markdown page that lists the settings lists all of them, no other, and their defaults.
 
     settings.py LISTER PAGE...
 
-LISTER is the program made of settings.cpp. A Markdown page lists settings in the table under `## Settings`, the
-name in the first column; a manual page under `.SH SETTINGS`, the name in the line behind each `.TP`. Pages that do
-not exist, or have no such section, are passed over; without any there is nothing to check.
+LISTER is the program made of settings.cpp. A page lists settings in the table under `## Settings`, the name in the
+first column. Pages that do not exist, or have no such section, are passed over; without any there is nothing to check.
+The manual page is man_pages.py's.
 """
 
 import re
@@ -15,7 +15,7 @@ from pathlib import Path
 import report
 
 
-def rows_of_markdown(text):
+def rows_of(text):
     """name -> the rest of its row; None if the page has no such section."""
     section = re.search(r"^## Settings\s*$(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL)
     if section is None:
@@ -26,20 +26,6 @@ def rows_of_markdown(text):
         name = re.fullmatch(r"`([a-z_]+)`", cells[0])
         if line.lstrip().startswith("|") and name is not None:
             rows[name.group(1)] = " ".join(cells[1:])
-    return rows
-
-
-def rows_of_manual(text):
-    """The same of a manual page: name -> the paragraph."""
-    section = re.search(r'^\.SH "?SETTINGS"?\s*$(.*?)(?=^\.SH |\Z)', text, re.MULTILINE | re.DOTALL)
-    if section is None:
-        return None
-    rows = {}
-    for paragraph in re.split(r"^\.TP.*\n", section.group(1), flags=re.MULTILINE)[1:]:
-        plain = re.sub(r"\\f.|\\&|\"", "", paragraph).replace("\\_", "_").replace("\\-", "-")
-        name = re.match(r"(?:\.[BI]+R? )?\s*([a-z_]+)", plain)
-        if name is not None:
-            rows[name.group(1)] = plain[name.end():]
     return rows
 
 
@@ -62,7 +48,7 @@ def main():
         if not page.is_file():
             continue
         text = page.read_text(encoding="utf-8")
-        rows = rows_of_markdown(text) if page.suffix == ".md" else rows_of_manual(text)
+        rows = rows_of(text)
         if rows is not None:
             compared.append(page.name)
             faults += faults_of(page.name, rows, defaults)
