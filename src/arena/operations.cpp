@@ -327,7 +327,7 @@ void load_options_once()
     if (FASTALLOC_LIKELY(options_loaded.load(std::memory_order_relaxed)))
         return;
     options_loaded.store(true, std::memory_order_relaxed);
-    options_load_from_environment();
+    options_load_at_start();
     forward_where_needed();
 }
 

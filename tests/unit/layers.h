@@ -149,7 +149,7 @@ inline void hook_fork()
 inline void use_settings(const char *settings)
 {
     load_options_once(); // else the first allocation would put the environment's in their place
-    options_load(settings, Environment::trusted);
+    options_load({.variable = settings});
 }
 
 // Bytes of this process that RLIMIT_AS or RLIMIT_DATA counts.

@@ -54,7 +54,7 @@ inline bool note(uintptr_t, size_t, int policy, const NodeSet &nodes)
 // Of every test: nothing of the one before, and the settings.
 inline void begin_with(const NodeSet &memory, const char *settings = nullptr)
 {
-    options_load(settings, Environment::trusted);
+    options_load({.variable = settings});
     asked = {};
     refuses = false;
     machine = {};
@@ -78,7 +78,7 @@ inline bool place_pages(Node place)
 inline int back_to_the_real_machine(void **)
 {
     topology::inject_for_tests(nullptr);
-    options_load(nullptr, Environment::trusted);
+    options_load({});
     return 0;
 }
 

@@ -148,7 +148,7 @@ void what_a_threads_own_node_refuses_another_may_have(void **)
 {
     assert_alone([] {
         run_on(2);
-        options_load("hard_limit=8M", Environment::trusted);
+        options_load({.variable = "hard_limit=8M"});
         in_thread([] {
             my_node = 1;
             (void)allocate_block(kib); // and does not give it back: a chunk is open there

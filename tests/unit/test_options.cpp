@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// Claims about os/options.h: the table, what is taken and skipped, and what is said about bad items.
+// Claims about os/options.h: the table, what is taken of the variable and skipped, what is said about bad items, and what
+// changes later.
 // How values are spelled is the claim of test_option_value.cpp.
 #include "os/options.h"
 
@@ -34,7 +35,7 @@ constexpr uint64_t mib = 1024 * kib;
 // Loads and returns what was said about it.
 Captured load(const char *settings)
 {
-    return capture([settings] { options_load(settings, Environment::trusted); });
+    return capture([settings] { options_load({.variable = settings}); });
 }
 
 // Whether `settings` is taken without a word.
@@ -57,7 +58,7 @@ bool is_skipped(const char *settings)
 
 int back_to_defaults(void **)
 {
-    options_load(nullptr, Environment::trusted);
+    options_load({});
     unsetenv("FASTALLOC_CONF");
     return 0;
 }
@@ -90,7 +91,7 @@ void the_defaults_are_the_ones_that_are_documented(void **)
 
 void each_row_has_a_name_a_sentence_and_a_version(void **)
 {
-    assert_int_equal(option_table().count, 19);
+    assert_int_equal(option_table().count, option_count);
     for (const Option &option : option_table())
     {
         assert_true(strlen(option.name) > 0 && strlen(option.name) < 24);
@@ -283,7 +284,8 @@ void a_bad_item_cannot_write_control_characters(void **)
 
 void a_secure_process_neither_obeys_nor_answers(void **)
 {
-    const Captured captured = capture([] { options_load("slack=1M,sluck=1M", Environment::secure); });
+    const Captured captured =
+        capture([] { options_load({.variable = "slack=1M,sluck=1M", .environment = Environment::secure}); });
     assert_int_equal(captured.length, 0);
     assert_int_equal(options().slack, 4 * mib);
 }
@@ -293,7 +295,7 @@ void the_environment_is_read_and_errno_kept(void **)
     setenv("FASTALLOC_CONFIG", "slack=7M", 1);
     setenv("FASTALLOC_CONF", "slack=1M,huge=never", 1);
     errno = ERANGE;
-    options_load_from_environment();
+    options_load_at_start();
     assert_int_equal(errno, ERANGE);
     assert_int_equal(options().slack, mib);
     assert_true(options().huge == Huge::never);
@@ -304,8 +306,43 @@ void an_environment_without_the_variable_means_defaults(void **)
 {
     unsetenv("FASTALLOC_CONF");
     assert_true(is_taken("slack=1M"));
-    options_load_from_environment();
+    options_load_at_start();
     assert_int_equal(options().slack, 4 * mib);
+}
+
+void each_setting_knows_who_gave_it_its_value(void **)
+{
+    assert_true(is_taken("slack=1M"));
+    change_option(*find_option("lease_fund"), 3 * mib);
+    for (const Option &option : option_table())
+    {
+        const bool is_slack = strcmp(option.name, "slack") == 0;
+        const bool is_fund = strcmp(option.name, "lease_fund") == 0;
+        const Origin wanted = is_slack ? Origin::environment : is_fund ? Origin::call : Origin::initial;
+        assert_true(origin_of(option, options()) == wanted);
+    }
+    assert_string_equal(name_of(Origin::initial), "default");
+    assert_string_equal(name_of(Origin::call), "program");
+}
+
+void a_change_is_in_force_at_once_and_rules_over_what_was_loaded(void **)
+{
+    assert_true(is_taken("slack=1M,huge=never"));
+    change_option(*find_option("slack"), 2 * mib);
+    assert_int_equal(options().slack, 2 * mib);
+    assert_true(options().huge == Huge::never);
+}
+
+void what_can_change_at_any_time_is_what_is_documented(void **)
+{
+    const char *const fixed[] = {"check", "huge", "numa", "probes", "stats_signal", "arena_budget"};
+    for (const Option &option : option_table())
+    {
+        bool is_fixed = false;
+        for (const char *name : fixed)
+            is_fixed = is_fixed || strcmp(option.name, name) == 0;
+        assert_true((option.changes == Changes::at_start) == is_fixed);
+    }
 }
 
 void an_environment_that_is_not_there_yet_means_defaults(void **)
@@ -313,7 +350,7 @@ void an_environment_that_is_not_there_yet_means_defaults(void **)
     char **const before = environ;
     assert_true(is_taken("slack=1M"));
     environ = nullptr;
-    options_load_from_environment();
+    options_load_at_start();
     environ = before;
     assert_int_equal(options().slack, 4 * mib);
 }
@@ -345,6 +382,9 @@ int main()
         cmocka_unit_test_setup(a_secure_process_neither_obeys_nor_answers, back_to_defaults),
         cmocka_unit_test_setup(the_environment_is_read_and_errno_kept, back_to_defaults),
         cmocka_unit_test_setup(an_environment_without_the_variable_means_defaults, back_to_defaults),
+        cmocka_unit_test_setup(each_setting_knows_who_gave_it_its_value, back_to_defaults),
+        cmocka_unit_test_setup(a_change_is_in_force_at_once_and_rules_over_what_was_loaded, back_to_defaults),
+        cmocka_unit_test_setup(what_can_change_at_any_time_is_what_is_documented, back_to_defaults),
         cmocka_unit_test_setup(an_environment_that_is_not_there_yet_means_defaults, back_to_defaults),
     };
     return cmocka_run_group_tests_name("options", tests, nullptr, nullptr);

@@ -197,7 +197,7 @@ void memory_that_comes_later_is_found(void **)
 
 void the_real_machine_has_a_place_for_this_thread(void **)
 {
-    options_load(nullptr, Environment::trusted);
+    options_load({});
     topology::inject_for_tests(nullptr);
     const auto cpu_count = static_cast<unsigned>(sysconf(_SC_NPROCESSORS_CONF)); // may change errno
     errno = ERANGE;
