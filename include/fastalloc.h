@@ -270,12 +270,36 @@ FASTALLOC_EXPORT size_t fastalloc_purge(void) FASTALLOC_NOEXCEPT;
 /* Starts a thread that lets time pass where no other thread calls: each second (demand_half_life) it gives
  * back what was idle for long, sorts in blocks that other threads freed, and has huge pages split of which
  * a part was given back. Signals are blocked in it. A process that forks has it in the child again. It
- * never starts by itself: the setting background_thread=on starts it before main. Returns 0, also
- * where it runs; or -1 with errno EAGAIN if there is no thread to be had. */
+ * never starts by itself: the setting background_thread=on starts it before main, and is what this call
+ * makes of the setting. Returns 0, also where it runs; or -1 with errno EAGAIN if there is no thread to
+ * be had. */
 FASTALLOC_EXPORT int fastalloc_background_thread_start(void) FASTALLOC_NOEXCEPT;
 
 /* Ends that thread and waits for its end. Returns 0, also where it does not run. */
 FASTALLOC_EXPORT int fastalloc_background_thread_stop(void) FASTALLOC_NOEXCEPT;
+
+/* ---- settings ----------------------------------------------------------------------------------- */
+
+/* Gives a setting another value from now on, for the whole process and the children it forks, whatever
+ * /etc/fastalloc.conf and FASTALLOC_CONF say. `name` and `value` are written as there, "slack" and "64M";
+ * both are copied. These can be set while the process runs: background_thread, cgroup, foreign,
+ * leak_check, leak_exit_code, stats_print, soft_limit, hard_limit, slack, slack_share, demand_half_life,
+ * lease_fund, lease_share. What is held already stays until a call that would have kept less, or would
+ * have been refused, comes by: a lower slack gives memory back at the next free that looks, a lower
+ * hard_limit refuses more and takes nothing away. Returns 0, or -1, and nothing has changed, with errno
+ *   ENOENT  there is no such setting, or name is NULL
+ *   EPERM   it can be set only when the process starts
+ *   EINVAL  the value is malformed or out of range, or NULL
+ *   EAGAIN  background_thread=on, and there is no thread to be had
+ * Takes no lock, but with background_thread, whose thread is started or waited for, and with
+ * demand_half_life. */
+FASTALLOC_EXPORT int fastalloc_option_set(const char *name, const char *value) FASTALLOC_NOEXCEPT;
+
+/* Writes the value of a setting into `buffer`, as it is written in FASTALLOC_CONF, at most `capacity` bytes
+ * with a final 0, and returns its length without that, as snprintf(3): from `capacity` on it was cut.
+ * `buffer` may be NULL where capacity is 0. 64 bytes are enough for all but a long list of nodes. Returns
+ * -1 with errno ENOENT if there is no such setting. errno is kept otherwise. Takes no lock. */
+FASTALLOC_EXPORT int fastalloc_option_get(const char *name, char *buffer, size_t capacity) FASTALLOC_NOEXCEPT;
 
 /* Who is told of events. `size` is sizeof(struct fastalloc_observer), for members may be added at the end; a
  * function may be NULL. */

@@ -32,6 +32,8 @@
 #pragma weak fastalloc_check_heap
 #pragma weak fastalloc_heap_visit
 #pragma weak fastalloc_leak_report
+#pragma weak fastalloc_option_get
+#pragma weak fastalloc_option_set
 #pragma weak fastalloc_purge
 #pragma weak fastalloc_background_thread_start
 #pragma weak fastalloc_background_thread_stop

@@ -4,6 +4,7 @@
 // the heap, purge, observer, background thread and version.
 #include "api/background.h"
 #include "api/names.h"
+#include "arena/allocate.h"
 #include "arena/purge.h"
 #include "base/version.h"
 #include "watch/heap_check.h"
@@ -88,12 +89,14 @@ FASTALLOC_EXPORT int fastalloc_observe(const struct fastalloc_observer *who) noe
 
 FASTALLOC_EXPORT int fastalloc_background_thread_start() noexcept
 {
-    return background.start();
+    load_options_once();
+    return background.obey(BackgroundThread::on);
 }
 
 FASTALLOC_EXPORT int fastalloc_background_thread_stop() noexcept
 {
-    return background.stop();
+    load_options_once();
+    return background.obey(BackgroundThread::off);
 }
 
 FASTALLOC_EXPORT const char *fastalloc_version() noexcept

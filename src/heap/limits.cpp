@@ -33,7 +33,8 @@ uint64_t limit_of(uint64_t setting)
 
 uint64_t Limits::ceiling() const
 {
-    const uint64_t group = group_limit_.load(std::memory_order_relaxed);
+    const bool group_counts = options().cgroup == Cgroup::automatic;
+    const uint64_t group = group_counts ? group_limit_.load(std::memory_order_relaxed) : none;
     const uint64_t hard = limit_of(options().hard_limit);
     return hard < group ? hard : group;
 }

@@ -214,7 +214,7 @@ void a_chunk_that_goes_back_in_part_uses_small_pages_until_it_goes_as_a_whole(vo
 void near_a_limit_the_system_has_at_once_what_goes_back_in_part(void **)
 {
     assert_alone([] {
-        use_settings("slack=0,slack_share=0%,cgroup=off");
+        use_settings("slack=0,slack_share=0%");
         SliceIndex last = 0;
         for (unsigned chunk = 0; chunk < 40; chunk++)
             last = take(slices_per_chunk);

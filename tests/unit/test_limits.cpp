@@ -129,6 +129,18 @@ void the_lower_of_both_limits_leaves_room(void **)
     use_settings("");
 }
 
+void a_groups_limit_counts_only_while_the_group_does(void **)
+{
+    use_settings("");
+    Limits some;
+    some.set_group_limit(80 * mib);
+    assert_true(some.ceiling() == 80 * mib);
+    change_option(*find_option("cgroup"), static_cast<uint64_t>(Cgroup::off));
+    assert_true(some.ceiling() == Limits::none && some.room() == Limits::none);
+    change_option(*find_option("cgroup"), static_cast<uint64_t>(Cgroup::automatic));
+    assert_true(some.ceiling() == 80 * mib);
+}
+
 // ---- of a whole allocator --------------------------------------------------------------------------------------------
 
 void what_is_held_is_what_open_chunks_and_mappings_are(void **)
@@ -188,6 +200,7 @@ void less_is_idle_and_leased_near_a_limit(void **)
         const std::vector<void *> kept = allocate_blocks(10'000, 4 * kibibyte);
         const std::vector<void *> freed = allocate_blocks(1500, 4 * kibibyte);
         require(node_heap(0).bound() >= 4 * mib);
+        change_option(*find_option("cgroup"), static_cast<uint64_t>(Cgroup::automatic)); // it is not read from here on
         limits.set_group_limit(limits.held() + 2 * mib);
         require(node_heap(0).bound() <= mib && limits.is_near());
         release_blocks(freed);
@@ -244,6 +257,7 @@ int main()
         cmocka_unit_test(growing_is_news_at_steps),
         cmocka_unit_test(the_peak_keeps_the_most_that_was_live_while_it_was_held),
         cmocka_unit_test(the_lower_of_both_limits_leaves_room),
+        cmocka_unit_test(a_groups_limit_counts_only_while_the_group_does),
         cmocka_unit_test(what_is_held_is_what_open_chunks_and_mappings_are),
         cmocka_unit_test(a_refused_block_leaves_nothing_behind),
         cmocka_unit_test(less_is_idle_and_leased_near_a_limit),
