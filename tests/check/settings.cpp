@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 //
 // Prints the table of settings, one row a line: name, kind, default, least and greatest value, version. For
-// settings.py, which compares it with the pages that list the settings; and for whoever writes those pages.
+// settings.py, which compares it with the pages that list the settings; and for whoever writes those pages. With the
+// argument --file it prints man/examples/fastalloc.conf.
 #include "os/options.h"
 
 #include <cstdint>
@@ -44,10 +45,54 @@ struct Formatted
     }
 };
 
+// The words, behind a sign on each line.
+void print_comment(const char *words)
+{
+    constexpr size_t columns = 79;
+    size_t column = 1;
+    printf("#");
+    while (*words != 0)
+    {
+        const size_t length = strcspn(words, " ");
+        const bool fits = column + 1 + length <= columns;
+        printf("%s%.*s", fits ? " " : "\n# ", static_cast<int>(length), words);
+        column = (fits ? column + 1 : 2) + length;
+        words += length + (words[length] == ' ');
+    }
+    printf("\n");
+}
+
+void print_file()
+{
+    print_comment("fastalloc.conf - settings for all processes that run on libfastalloc");
+    printf("#\n");
+    print_comment(
+        "It counts as /etc/fastalloc.conf, owned by root and writable by nobody else. What is commented out here "
+        "are the defaults. FASTALLOC_CONF rules over it, and fastalloc_option_set(3) over both.");
+    for (const Option &option : option_table())
+    {
+        const Formatted initial(option, option.initial);
+        const Formatted least(option, option.min);
+        const Formatted greatest(option, option.max);
+        printf("\n");
+        print_comment(option.sentence);
+        if (option.kind == OptionKind::choice)
+            printf("# %s\n", option.words);
+        else
+            printf("# %s to %s\n", least.text, greatest.text);
+        printf("#%s = %s\n", option.name, initial.text);
+    }
+}
+
 } // namespace
 
-int main()
+int main(int count, char **arguments)
 {
+    if (count > 1 && strcmp(arguments[1], "--file") == 0)
+    {
+        print_file();
+        return 0;
+    }
     for (const Option &option : option_table())
     {
         const Formatted initial(option, option.initial);
