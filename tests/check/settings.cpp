@@ -2,7 +2,7 @@
 //
 // Prints the table of settings, one row a line: name, kind, default, least and greatest value, version. For
 // settings.py, which compares it with the pages that list the settings; and for whoever writes those pages. With the
-// argument --file it prints man/examples/fastalloc.conf.
+// argument --file it prints man/examples/fastalloc.conf, with --changeable the names of those that change at any time.
 #include "os/options.h"
 
 #include <cstdint>
@@ -91,6 +91,13 @@ int main(int count, char **arguments)
     if (count > 1 && strcmp(arguments[1], "--file") == 0)
     {
         print_file();
+        return 0;
+    }
+    if (count > 1 && strcmp(arguments[1], "--changeable") == 0)
+    {
+        for (const Option &option : option_table())
+            if (option.changes == Changes::any_time)
+                printf("%s\n", option.name);
         return 0;
     }
     for (const Option &option : option_table())
