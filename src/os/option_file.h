@@ -10,6 +10,7 @@
 // as long as the object lives. Owner: its one thread. Keeps errno.
 #pragma once
 
+#include "base/config.h"
 #include "os/option_value.h"
 
 #include <cstddef>
@@ -21,8 +22,8 @@ namespace fastalloc
 
 inline constexpr char option_file_path[] = "/etc/fastalloc.conf";
 
-// Of a longer file nothing is read. All settings with all their comments take a tenth of it.
-inline constexpr size_t option_file_max_bytes = 64 * 1024;
+// Of a longer file nothing is read. All settings with all their sentences take 3 KiB.
+inline constexpr size_t option_file_max_bytes = 64 * kibibyte;
 
 enum class FileState : uint8_t
 {

@@ -168,7 +168,7 @@ enum class Origin : uint8_t
 inline constexpr size_t option_count = 19;
 
 // The value of each setting, in the unit its kind is stored in.
-struct Options
+struct Options // NOLINT(bugprone-reserved-identifier): what clang calls the index when it copies the array
 {
     Setting<BackgroundThread> background_thread;
     Setting<Cgroup> cgroup;
