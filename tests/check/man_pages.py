@@ -23,8 +23,8 @@ from manual import displays_of, entries_of, plain, section_of, squeezed
 
 OVERVIEW_PAGE = "fastalloc.7"
 SETTINGS_PAGE = "fastalloc.conf.5"
-# What comes with the command, and with the functions that change settings.
-OTHER_PAGES = {"fastalloc(1)", "fastalloc_option_get(3)", "fastalloc_option_set(3)"}
+# What comes with the command.
+OTHER_PAGES = {"fastalloc(1)"}
 FUNCTION_PAGE = [
     "NAME", "LIBRARY", "SYNOPSIS", "DESCRIPTION", "RETURN VALUE", "ERRORS", "ATTRIBUTES", "VERSIONS", "STANDARDS",
     "EXAMPLES", "SEE ALSO",
