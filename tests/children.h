@@ -6,6 +6,8 @@
 #ifndef TESTS_CHILDREN_H
 #define TESTS_CHILDREN_H
 
+#include "emulator.h"
+
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
@@ -71,6 +73,7 @@ static inline void read_text(int file, char *text, size_t bytes)
 {
     ssize_t length = pread(file, text, bytes - 1, 0);
     text[length > 0 ? length : 0] = 0;
+    remove_emulators_line(text);
     close(file);
 }
 

@@ -7,6 +7,8 @@
 // failed assert of cmocka would jump over the restoring), so asserts come after, on the result.
 #pragma once
 
+#include "../emulator.h"
+
 #include <cstddef>
 #include <cstring>
 #include <sys/mman.h>
@@ -54,7 +56,9 @@ Captured capture(Run run)
     const int file = memfd_create("stderr", 0);
     with_standard_error(file, run);
     const ssize_t count = pread(file, captured.text, sizeof(captured.text) - 1, 0);
-    captured.length = count > 0 ? static_cast<size_t>(count) : 0;
+    captured.text[count > 0 ? count : 0] = 0;
+    remove_emulators_line(captured.text);
+    captured.length = strlen(captured.text);
     close(file);
     return captured;
 }
