@@ -2,9 +2,9 @@
 //
 // Background: the thread that lets time pass while no other thread calls, if the program wants one.
 //
-// It is started by a setting, before main or when the program changes it, never by malloc. It calls let_time_pass() every
-// half-life and sleeps in between, all signals blocked; it never allocates, so it has no arena. A fork leaves it behind; the child
-// starts another one, unless a signal handler forked that had interrupted the allocator.
+// It is started by a setting, before main or when the program changes it, never by malloc. It calls let_time_pass()
+// every half-life and sleeps in between, all signals blocked; it never allocates, so it has no arena. A fork leaves it
+// behind; the child starts another one, unless a signal handler forked that had interrupted the allocator.
 //
 // Owner: its mutex, which start() and obey() hold; in the child of a fork it is new.
 #pragma once

@@ -20,8 +20,6 @@ namespace
 // exit() may be called anew from here: libc goes on with what is left to do and takes the last code.
 void report_at_exit()
 {
-    if (options().leak_check != LeakCheck::exit)
-        return;
     const Leaks leaks = report_leaks(STDERR_FILENO, Verbosity::if_any);
     const auto code = static_cast<int>(options().leak_exit_code);
     if (leaks == Leaks::failed || leaks == Leaks::busy)
@@ -68,7 +66,11 @@ void fastalloc::leak_check_begins()
     if (options().leak_check == LeakCheck::exit)
         early_blocks.note();
     // Also where the program may ask for it later. Of no library: else it would run with our own destructors.
-    call_at_exit([](void *) { report_at_exit(); }, nullptr, nullptr);
+    const auto report_if_asked = [](void *) {
+        if (options().leak_check == LeakCheck::exit)
+            report_at_exit();
+    };
+    call_at_exit(report_if_asked, nullptr, nullptr);
 }
 
 #endif

@@ -4,7 +4,7 @@
 //
 // Every process on the library obeys it, set-user-ID programs too. So it counts only if it is a regular file that the
 // owner asked for, root, has and that nobody else may write; what a symbolic link leads to is judged, not the link, which
-// only root can put there. Any other is left unread. Opening neither waits nor makes anything happen.
+// only root can put there. Any other is left unread. Opening never waits.
 //
 // Read by bare system calls: libc's are cancellation points, which malloc is not. The text lies in a mapping of its own,
 // as long as the object lives. Owner: its one thread. Keeps errno.

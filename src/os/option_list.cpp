@@ -33,6 +33,29 @@ Slice without_comment(Slice line)
 
 } // namespace
 
+const Option *find_option(Slice name)
+{
+    for (const Option &option : option_table())
+        if (name.equals(option.name))
+            return &option;
+    return nullptr;
+}
+
+Verdict apply_option(const Option &option, Slice text, Origin origin, Options &values)
+{
+    uint64_t value = 0;
+    NodeSet nodes = {};
+    if (!parse_value(option, text, &value, &nodes))
+        return Verdict::malformed;
+    if (value < option.min || value > option.max)
+        return Verdict::out_of_range;
+    option.write(values, value);
+    if (option.nodes != nullptr)
+        values.*option.nodes = nodes;
+    values.origins[option_table().place_of(option)] = origin;
+    return Verdict::taken;
+}
+
 bool OptionList::apply_next(Options &values, Origin origin, ListItem *item)
 {
     const bool by_lines = form_ == ListForm::lines;

@@ -2,8 +2,9 @@
 //
 // option_value.h - reading and writing the values of settings, one function pair per kind
 //
-// What the table's kinds mean in characters. Reading works on the bytes of whoever gave them and copies nothing; a number that does not fit 64 bits is malformed, not wrapped. What is written is
-// read back as the same value, for every kind and every value within 64 bits (tested).
+// What the table's kinds mean in characters. Reading works on the bytes of whoever gave them and copies nothing; a
+// number that does not fit 64 bits is malformed, not wrapped. What is written is read back as the same value, for
+// every kind and every value within 64 bits (tested).
 //
 // No state, no locks; any thread.
 #pragma once

@@ -196,11 +196,6 @@ FASTALLOC_SLOW void complain(Slice settings)
     message.warn();
 }
 
-size_t place_of(const Option &option)
-{
-    return static_cast<size_t>(&option - table);
-}
-
 } // namespace
 
 constinit Options current_options = defaults();
@@ -215,18 +210,6 @@ const Option *find_option(const char *name)
     return find_option(Slice{name, strlen(name)});
 }
 
-const Option *find_option(Slice name)
-{
-    for (const Option &option : table)
-    {
-        if (name.equals(option.name))
-        {
-            return &option;
-        }
-    }
-    return nullptr;
-}
-
 Options default_options()
 {
     return defaults();
@@ -234,7 +217,7 @@ Options default_options()
 
 Origin origin_of(const Option &option, const Options &values)
 {
-    return values.origins[place_of(option)];
+    return values.origins[option_table().place_of(option)];
 }
 
 const char *name_of(Origin origin)
@@ -253,29 +236,10 @@ const char *name_of(Origin origin)
     return "?";
 }
 
-Verdict apply_option(const Option &option, Slice text, Origin origin, Options &values)
-{
-    uint64_t value = 0;
-    NodeSet nodes = {};
-    if (!parse_value(option, text, &value, &nodes))
-    {
-        return Verdict::malformed;
-    }
-    if (value < option.min || value > option.max)
-    {
-        return Verdict::out_of_range;
-    }
-    option.write(values, value);
-    if (option.nodes != nullptr)
-        values.*option.nodes = nodes;
-    values.origins[place_of(option)] = origin;
-    return Verdict::taken;
-}
-
 void change_option(const Option &option, uint64_t value)
 {
     option.write(current_options, value);
-    current_options.origins[place_of(option)] = Origin::call;
+    current_options.origins[option_table().place_of(option)] = Origin::call;
 }
 
 void options_load(const OptionSources &sources)

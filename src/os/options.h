@@ -249,6 +249,11 @@ struct OptionTable
     {
         return first + count;
     }
+
+    constexpr size_t place_of(const Option &option) const
+    {
+        return static_cast<size_t>(&option - first);
+    }
 };
 
 OptionTable option_table();
