@@ -231,6 +231,7 @@ public:
     std::atomic<Arena *> next_arena{nullptr}; // all arenas there ever were, see Registry
 
 private:
+    friend struct LayoutMaker; // heap/layout.h
     struct Chain
     {
         void *first = nullptr;

@@ -49,6 +49,7 @@ public:
     }
 
 private:
+    friend struct LayoutMaker; // heap/layout.h
     std::atomic<uint64_t> leased_{0};
 };
 

@@ -128,6 +128,7 @@ public:
     Lock lock;
 
 private:
+    friend struct LayoutMaker; // heap/layout.h
     friend Arena *view_of(Arena *own);
     friend Arena *malloc_view_of(Arena *own);
 

@@ -146,6 +146,7 @@ public:
     }
 
 private:
+    friend struct LayoutMaker; // heap/layout.h
     ChunkIndex find(unsigned count, PageKind kind, bool written_only) const;
     int give_region();
     void place_pages(uintptr_t address, size_t bytes);

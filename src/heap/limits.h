@@ -97,6 +97,7 @@ public:
     }
 
 private:
+    friend struct LayoutMaker; // heap/layout.h
     void look_at_growth(uint64_t held);
     void look_at_peak(uint64_t held);
 

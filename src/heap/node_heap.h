@@ -236,6 +236,7 @@ public:
     std::atomic<uint64_t> charged{0};    // class bytes that bins of this node's arenas may hold
 
 private:
+    friend struct LayoutMaker; // heap/layout.h
     // Arenas tell late: the sum may be below 0 for a while.
     uint64_t bytes_in_spans() const
     {

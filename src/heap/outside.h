@@ -80,6 +80,7 @@ public:
     Lock lock;
 
 private:
+    friend struct LayoutMaker; // heap/layout.h
     struct Entry
     {
         uintptr_t address; // 0: free

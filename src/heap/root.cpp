@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "heap/root.h"
 
+#include "heap/layout.h"
 #include "heap/node_heap.h"
 #include "heap/outside.h"
 #include "heap/window.h"
@@ -20,5 +21,6 @@ constinit fastalloc::Root fastalloc_root{
     .registry = nullptr,
     .options = &fastalloc::current_options,
     .fatal_line = fastalloc::fatal_line_bytes,
+    .layout = &fastalloc::library_layout,
     .reserved = {},
 };

@@ -1,15 +1,19 @@
 // SPDX-License-Identifier: MIT
 //
 // Root: the one record from which every structure of the allocator is reachable by address, exported as
-// `fastalloc_root`. Debuggers, core files and tools start here. Its size and the meaning of its members are fixed for a
-// layout version; room is left for more. Written when the window is placed and when the first arena is made, under
-// their locks; otherwise constant.
+// `fastalloc_root`. Debuggers, core files and tools start here, and find it by its magic where they have no symbols.
+// Its size and the meaning of its members are fixed for a layout version; room is left for more, and 0 means that a
+// library had none yet. What lies behind the pointers may change with each version of the library: `layout` says where
+// everything is in this one (heap/layout.h), so that a layout version lasts as long as that table can tell. Written when
+// the window is placed and when the first arena is made, under their locks; otherwise constant.
 #pragma once
 
 #include <cstdint>
 
 namespace fastalloc
 {
+
+struct Layout; // heap/layout.h
 
 struct Root
 {
@@ -25,7 +29,8 @@ struct Root
     const void *registry; // null before the first arena
     const void *options;
     const char *fatal_line; // empty while the process lives
-    uint64_t reserved[20];
+    const Layout *layout;
+    uint64_t reserved[19];
 };
 static_assert(sizeof(Root) == 256);
 

@@ -54,6 +54,7 @@ public:
     }
 
 private:
+    friend struct LayoutMaker; // heap/layout.h
     uint64_t demand_ = 0;
     uint64_t peak_live_ = 0;
     uint64_t recently_returned_ = 0; // not taken again yet

@@ -188,6 +188,7 @@ public:
     uint8_t queue; // which
 
 private:
+    friend struct LayoutMaker; // heap/layout.h
     PageMask come_back_pages() const
     {
         PageMask pages = 0;

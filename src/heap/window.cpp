@@ -18,7 +18,7 @@ namespace
 {
 
 constexpr size_t slice_table_bytes = slices_per_region * sizeof(Span); // of one region: 1 MiB
-constexpr size_t chunk_table_bytes = mebibyte;                         // of one region, a multiple of any page size
+constexpr size_t chunk_table_bytes = Window::chunk_table_bytes;
 static_assert(sizeof(Region) <= chunk_table_bytes && slice_table_bytes % chunk_table_bytes == 0);
 
 // Where a window may begin: above what programs and libraries ask for by address (below 16 TiB), below stack and mmap

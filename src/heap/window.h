@@ -107,6 +107,8 @@ inline bool block_begins(Span *record, const void *block)
 class Window
 {
 public:
+    static constexpr size_t chunk_table_bytes = mebibyte; // of one region, a multiple of any page size
+
     // Places the window, unless it is placed already: at the start of a process that is on this malloc, for in main a
     // filter may be laid that does not know the call that names memory. Otherwise the first region's giver does it.
     void place_once();
@@ -154,6 +156,7 @@ public:
     Lock lock;
 
 private:
+    friend struct LayoutMaker; // heap/layout.h
     bool place();
     bool reserve_at(uintptr_t base, size_t bytes);
     bool tables_are_huge(unsigned number) const;

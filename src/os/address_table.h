@@ -88,6 +88,7 @@ public:
     }
 
 private:
+    friend struct LayoutMaker; // heap/layout.h
     static constexpr size_t first_capacity = 128;
 
     static size_t bytes_of(size_t capacity)

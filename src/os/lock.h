@@ -112,6 +112,7 @@ public:
     static bool passes_now();
 
 private:
+    friend struct LayoutMaker; // heap/layout.h
     static constexpr uintptr_t waiters = 1;
     static constexpr uintptr_t marks = 7;
     static constexpr uintptr_t given_up = 8; // the holder's place; no identity

@@ -55,6 +55,7 @@ public:
     uint64_t resident_bytes() const;
 
 private:
+    friend struct LayoutMaker; // heap/layout.h
     // One byte of a block of 8, two of one of 16 or 24, else four.
     static FASTALLOC_INLINE void put(char *place, uint32_t more, size_t given)
     {
@@ -80,7 +81,9 @@ private:
         return more + short_more;
     }
 
-    WindowTable<region_bytes / 8> table_;
+    static constexpr size_t region_table_bytes = region_bytes / 8;
+
+    WindowTable<region_table_bytes> table_;
 };
 
 extern AskedSizes asked_sizes;

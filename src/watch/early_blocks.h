@@ -28,6 +28,7 @@ public:
     }
 
 private:
+    friend struct LayoutMaker; // heap/layout.h
     const void **blocks_ = nullptr;
     size_t sorted_ = 0; // of them, those in the window, which come first
     size_t count_ = 0;

@@ -40,7 +40,10 @@ public:
     uint64_t resident_bytes() const;
 
 private:
-    WindowTable<region_bytes / 64> bits_;
+    friend struct LayoutMaker; // heap/layout.h
+    static constexpr size_t region_table_bytes = region_bytes / 64;
+
+    WindowTable<region_table_bytes> bits_;
 };
 
 extern LiveBlocks live_blocks;

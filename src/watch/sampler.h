@@ -81,6 +81,7 @@ public:
     }
 
 private:
+    friend struct LayoutMaker; // heap/layout.h
     uint64_t random();
 
     std::atomic<uint64_t> interval_{1};

@@ -5,7 +5,7 @@
 
 PROGRAM is core_file.c; LIBRARY is preloaded into it. gdb, where it is there, writes a core of it as it waits; the kernel writes one as it aborts,
 where cores are plain files. At least one of the two must be had. Each is read with nothing but the address of
-fastalloc_root: layout version 1 is src/heap/root.h, span.h, window.h, link.h and outside.h.
+fastalloc_root: layout version 1 is src/heap/root.h, and the table of src/heap/layout.h says where the rest is.
 """
 
 import os
@@ -18,9 +18,13 @@ import sys
 import tempfile
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tool"))
+from layout import members_of  # pylint: disable=wrong-import-position
+
+LAYOUT_HEADER = Path(__file__).resolve().parents[2] / "src" / "heap" / "layout.h"
+LAYOUT_MAGIC = 0x756F79616C747366
 MIB = 1 << 20
 CORE_BYTES_MAX = 64 * MIB
-SLICE_SHIFT = 16
 REGION_SHIFT = 30
 TABLES_PER_REGION = 2 * MIB  # of slice records, and of chunk records
 MAGIC = 0x636F6C6C61747366
@@ -71,18 +75,21 @@ class Core:
         return struct.unpack(f"<{count}Q", self.read(address, 8 * count))
 
 
-def class_bytes(number):
-    """The block size of a size class: base/size_class.h."""
-    if number == 0:
-        return 8
-    if number <= 8:
-        return 16 * number
-    if number <= 20:
-        return (128 << (number - 9) // 4) // 4 * (5 + (number - 9) % 4)
-    if number <= 35:
-        doubling, step = divmod(number - 21, 5)
-        return (1024 << doubling) // 8 * (9, 10, 12, 14, 16)[step]
-    return (8192 << (number - 36) // 4) // 4 * (5 + (number - 36) % 4)
+class Table:
+    """The library's own table of where things are, by the names of its members."""
+
+    def __init__(self, core, address):
+        members, size = members_of(LAYOUT_HEADER)
+        if core.words(address, 1) != (LAYOUT_MAGIC,):
+            raise ValueError("the root leads to no table of the layout")
+        self.bytes = core.read(address, size)
+        self.members = members
+        if self["bytes"] != size:
+            raise ValueError(f"the table has {self['bytes']} bytes, not {size}")
+
+    def __getitem__(self, name):
+        offset, width = self.members[name]
+        return int.from_bytes(self.bytes[offset:offset + width], "little")
 
 
 class Heap:
@@ -90,52 +97,65 @@ class Heap:
 
     def __init__(self, core, root):
         self.core = core
-        words = core.words(root, 32)
+        words = core.words(root, 13)
         if words[0] != MAGIC or words[1] != 1:
             raise ValueError(f"fastalloc_root has magic {words[0]:#x} and layout version {words[1]}")
         self.base, self.window_bytes, bounds, _, _, _, self.outside, self.registry = words[2:10]
-        base, self.limit_bytes, self.secret = core.words(bounds, 3)
+        self.table = Table(core, words[12])
+        base, self.limit_bytes, self.secret = (
+            self.number(bounds, f"bounds_{name}", 8) for name in ("base", "limit_bytes", "link_secret")
+        )
+        self.slice_shift = self.table["slice_shift"]
         if base != self.base or not 0 < self.limit_bytes <= self.window_bytes:
             raise ValueError("the root and the window's bounds contradict each other")
+
+    def number(self, address, member, width):
+        """A member of a structure."""
+        return int.from_bytes(self.core.read(address + self.table[member], width), "little")
+
+    def shape(self, number):
+        """Block size, slices and capacity of a class."""
+        return struct.unpack("<IHH", self.core.read(self.table["shapes"] + 8 * number, 8))
 
     def explain(self, address):
         """What the heap knows of a block, as a dictionary."""
         if not 0 <= address - self.base < self.limit_bytes:
             return self.explain_outside(address)
-        slice_number = (address - self.base) >> SLICE_SHIFT
+        slice_number = (address - self.base) >> self.slice_shift
         back = self.record(slice_number)["back"]
         head = self.record(slice_number - back)
-        begin = self.base + ((slice_number - back) << SLICE_SHIFT)
+        begin = self.base + ((slice_number - back) << self.slice_shift)
         found = {"kind": KINDS[head["kind"]], "owner": head["owner"], "free": head["kind"] == 0}
         if head["size_class"] == NO_CLASS or found["free"]:
-            found["bytes"] = head["slices"] << SLICE_SHIFT
+            found["bytes"] = head["slices"] << self.slice_shift
             return found
-        found["bytes"] = class_bytes(head["size_class"])
+        found["bytes"], slices, capacity = self.shape(head["size_class"])
         found["begins"] = (address - begin) % found["bytes"] == 0
-        found["capacity"] = (head["slices"] << SLICE_SHIFT) // found["bytes"] == head["capacity"]
-        found["free"] = found["kind"] == "small" and address in self.active_stack(head["bin"])
+        found["capacity"] = (head["slices"], head["capacity"]) == (slices, capacity)
+        arena_bin = head["owner"] + self.table["arena_bins"] + head["size_class"] * self.table["bin_stride"]
+        found["free"] = found["kind"] == "small" and address in self.active_stack(arena_bin)
         return found
 
     def record(self, slice_number):
-        names = "owner bin size_class kind slices back capacity".split()
-        return dict(zip(names, struct.unpack("<QQBBxxIIH34x", self.core.read(self.base - slice_number * 64, 64))))
+        address = self.base - slice_number * self.table["record_stride"]
+        widths = {"owner": 8, "size_class": 1, "kind": 1, "slices": 4, "back": 4, "capacity": 2}
+        return {name: self.number(address, f"span_{name}", width) for name, width in widths.items()}
 
     def active_stack(self, thread_bin):
         """The free blocks in a thread's bin that malloc takes next."""
         blocks = []
-        (block,) = self.core.words(thread_bin, 1)
+        block = self.number(thread_bin, "bin_head", 8)
         while block != 0:
             blocks.append(block)
             block = self.core.words(block, 1)[0] ^ self.secret
         return blocks
 
     def explain_outside(self, address):
-        # Behind the lock's two words: the table and its capacity.
-        _, _, entries, capacity = self.core.words(self.outside, 4)
-        table = self.core.words(entries, 4 * capacity)
-        for entry, size in zip(table[::4], table[1::4]):
-            if entry == address:
-                return {"kind": "outside", "owner": 0, "free": False, "bytes": size}
+        entries = self.number(self.outside, "outside_entries", 8)
+        for slot in range(self.number(self.outside, "outside_capacity", 8)):
+            entry = entries + slot * self.table["entry_stride"]
+            if self.number(entry, "entry_address", 8) == address:
+                return {"kind": "outside", "owner": 0, "free": False, "bytes": self.number(entry, "entry_bytes", 8)}
         return {"kind": "nobody's", "owner": 0, "free": True, "bytes": 0}
 
 
@@ -164,7 +184,8 @@ def faults_of(core_path, said):
         if len(owners) != 1:
             faults.append(f"blocks of one thread belong to {len(owners)} arenas")
         for owner in owners:
-            if heap.explain(owner)["kind"] != "metadata" or owner not in core.words(heap.registry, 8):
+            first = heap.number(heap.registry, "registry_first", 8)
+            if heap.explain(owner)["kind"] != "metadata" or owner != first:
                 faults.append(f"the owner {owner:#x} is no arena of the registry")
     except (ValueError, struct.error) as wrong:
         faults.append(str(wrong))
