@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: MIT
+#include "tool/json.h"
+
+#include <cinttypes>
+#include <cstdio>
+
+namespace fastalloc::tool
+{
+namespace
+{
+
+// The bytes of the character that begins here, 0 if it is none (RFC 3629).
+size_t character_bytes(std::string_view text)
+{
+    const auto first = static_cast<unsigned char>(text[0]);
+    if (first < 0x80)
+        return 1;
+    const size_t bytes = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : 2;
+    if (first < 0xc2 || first > 0xf4 || text.size() < bytes)
+        return 0;
+    for (size_t place = 1; place < bytes; ++place)
+        if ((static_cast<unsigned char>(text[place]) & 0xc0) != 0x80)
+            return 0;
+    const auto second = static_cast<unsigned char>(text[1]);
+    const bool is_overlong = (first == 0xe0 && second < 0xa0) || (first == 0xf0 && second < 0x90);
+    const bool is_beyond = (first == 0xed && second > 0x9f) || (first == 0xf4 && second > 0x8f);
+    return is_overlong || is_beyond ? 0 : bytes;
+}
+
+} // namespace
+
+Json &Json::begin_object(Layout layout)
+{
+    return begin('{', '}', layout);
+}
+
+Json &Json::begin_list(Layout layout)
+{
+    return begin('[', ']', layout);
+}
+
+Json &Json::begin(char begin, char end, Layout layout)
+{
+    separate();
+    putchar(begin);
+    const bool is_within_line = !levels_.empty() && levels_.back().layout == Layout::line;
+    levels_.push_back({end, is_within_line ? Layout::line : layout, true});
+    return *this;
+}
+
+Json &Json::end()
+{
+    const Level level = levels_.back();
+    levels_.pop_back();
+    if (level.layout == Layout::lines && !level.is_empty)
+        printf("\n%*s", static_cast<int>(2 * levels_.size()), "");
+    putchar(level.end);
+    if (levels_.empty())
+        putchar('\n');
+    return *this;
+}
+
+Json &Json::key(std::string_view name)
+{
+    separate();
+    quote(name);
+    fputs(": ", stdout);
+    has_key_ = true;
+    return *this;
+}
+
+Json &Json::text(std::string_view value)
+{
+    separate();
+    quote(value);
+    return *this;
+}
+
+Json &Json::number(uint64_t value)
+{
+    separate();
+    printf("%" PRIu64, value);
+    return *this;
+}
+
+Json &Json::signed_number(int64_t value)
+{
+    separate();
+    printf("%" PRId64, value);
+    return *this;
+}
+
+Json &Json::boolean(bool value)
+{
+    separate();
+    fputs(value ? "true" : "false", stdout);
+    return *this;
+}
+
+Json &Json::null()
+{
+    separate();
+    fputs("null", stdout);
+    return *this;
+}
+
+// What stands between this value and what is before it.
+void Json::separate()
+{
+    if (has_key_ || levels_.empty())
+    {
+        has_key_ = false;
+        return;
+    }
+    Level &level = levels_.back();
+    if (!level.is_empty)
+        putchar(',');
+    if (level.layout == Layout::lines)
+        printf("\n%*s", static_cast<int>(2 * levels_.size()), "");
+    else if (!level.is_empty)
+        putchar(' ');
+    level.is_empty = false;
+}
+
+void Json::quote(std::string_view value)
+{
+    putchar('"');
+    while (!value.empty())
+    {
+        const size_t bytes = character_bytes(value);
+        const auto code = static_cast<unsigned char>(value[0]);
+        if (bytes == 0)
+            fputs("\\ufffd", stdout);
+        else if (code < 0x20 || code == 0x7f)
+            printf("\\u%04x", code);
+        else if (code == '"' || code == '\\')
+            printf("\\%c", code);
+        else
+            fwrite(value.data(), 1, bytes, stdout);
+        value.remove_prefix(bytes == 0 ? 1 : bytes);
+    }
+    putchar('"');
+}
+
+} // namespace fastalloc::tool
