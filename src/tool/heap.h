@@ -1,0 +1,261 @@
+// SPDX-License-Identifier: MIT
+//
+// Heap: the structures of a target's allocator, copied and taken apart as its table of the layout says.
+//
+// Each copy is of one moment, and nobody says that two are of the same. Everything read is held against the bounds it must
+// have; what has not is Damage. Walks along lists have an end.
+//
+// One thread. Requires that the target lives as long.
+#pragma once
+
+#include "heap/chunk.h"
+#include "heap/span.h"
+#include "tool/root_search.h"
+
+#include <cstring>
+#include <string>
+#include <vector>
+
+namespace fastalloc::tool
+{
+
+// The bytes of a structure of the target, and its members by their offsets.
+class View
+{
+public:
+    View(const char *bytes, size_t count) : bytes_(bytes), count_(count)
+    {
+    }
+
+    // 0 where the library has no such member.
+    template <typename Value>
+    Value get(uint32_t offset) const
+    {
+        Value value{};
+        if (offset == Layout::absent)
+            return value;
+        if (offset > count_ || sizeof value > count_ - offset)
+            leads_outside(offset);
+        memcpy(&value, bytes_ + offset, sizeof value);
+        return value;
+    }
+
+private:
+    [[noreturn]] void leads_outside(uint32_t offset) const;
+
+    const char *bytes_;
+    size_t count_;
+};
+
+class Copy
+{
+public:
+    Copy(Target &target, uint64_t address, uint32_t count);
+
+    uint64_t address() const
+    {
+        return address_;
+    }
+
+    template <typename Value>
+    Value get(uint32_t offset) const
+    {
+        return view().get<Value>(offset);
+    }
+
+    View view() const
+    {
+        return View(bytes_.data(), bytes_.size());
+    }
+
+private:
+    uint64_t address_;
+    std::vector<char> bytes_;
+};
+
+struct SpanRecord
+{
+    uint64_t slice;
+    uint64_t owner;
+    SpanKind kind;
+    uint8_t size_class;
+    uint32_t slices;
+    uint32_t back;
+    uint32_t capacity;
+    uint32_t handed_out;
+    uint32_t fresh;
+    uint32_t start;
+    uint64_t free_list;
+    uint64_t free_blocks;
+    uint64_t binned;
+    uint8_t reckoned;
+    bool paged;
+};
+
+struct ChunkRecord
+{
+    uint64_t number;
+    uint32_t free;
+    uint32_t written;
+    ChunkState state;
+    PageKind pages;
+    bool pooled;
+    bool broken;
+
+    // Whether it holds memory, or may.
+    bool is_held() const
+    {
+        return state == ChunkState::open || state == ChunkState::leaving || (state == ChunkState::free && written != 0);
+    }
+};
+
+// What a chunk uses: rows of the pages' figures, and their names.
+enum PageRow : unsigned
+{
+    small_pages,
+    huge_pages,
+    broken_pages, // huge ones, of which a part was given back
+    pooled_pages, // of hugetlbfs
+    page_rows,
+};
+constexpr const char *page_names[page_rows] = {"small", "huge", "broken", "pool"};
+
+PageRow page_row_of(const ChunkRecord &chunk);
+
+struct RegionRecord
+{
+    uint64_t number;
+    unsigned place;
+    std::vector<ChunkRecord> chunks;
+};
+
+struct OutsideBlock
+{
+    uint64_t address;
+    uint64_t bytes;
+    unsigned place;
+};
+
+class Heap
+{
+public:
+    // Throws a Failure where the target has none of ours.
+    explicit Heap(Target &its_target);
+
+    // Reads anew where the window ends, and forgets what was kept.
+    void look_again();
+
+    // Throws a Failure where the process has allocated nothing yet, or another allocator serves in its place.
+    void require_window() const;
+
+    // Of the library in it.
+    std::string version() const
+    {
+        return harmless(layout.version);
+    }
+
+    // The line of the fatal error that ended the process, empty where there was none.
+    std::string fatal_line();
+
+    unsigned regions() const
+    {
+        return static_cast<unsigned>(limit_bytes >> layout.region_shift);
+    }
+
+    // What the tables by the side of the window may take up, and the window.
+    uint64_t tables_begin();
+    uint64_t window_end() const
+    {
+        return base + root.window_bytes;
+    }
+
+    bool contains(uint64_t address) const
+    {
+        return address - base < limit_bytes;
+    }
+
+    RegionRecord region(uint64_t number);
+
+    // A chunk's record of this moment, and no page of before is kept: of a running process what is read together in a few
+    // microseconds fits together nearly always.
+    ChunkRecord chunk_again(const ChunkRecord &before);
+
+    SpanRecord record(uint64_t slice);
+
+    // Bit masks of a span's pages: those discarded, of a small one; its free blocks without memory, of a medium one.
+    uint16_t discarded_pages(uint64_t slice);
+    uint64_t absent_blocks(uint64_t slice);
+
+    // Blocks that were handed out once, are free and in no list, for their pages were discarded. Requires: small.
+    uint32_t unlisted_blocks(const SpanRecord &span, uint16_t discarded) const;
+
+    // Of a small span that is sound: the numbers of the blocks in its list, as bits. Damage where the list leads astray.
+    std::vector<bool> listed_blocks(const SpanRecord &span);
+
+    // Whether the record of a span's head makes sense: null, or what is wrong.
+    const char *fault_of(const SpanRecord &span) const;
+
+    // What a free block's first word leads to, 0 at the end.
+    uint64_t next_of(uint64_t block);
+
+    std::vector<Copy> arenas();
+    Copy node_heap(unsigned place);
+    std::vector<unsigned> used_places();
+    std::vector<OutsideBlock> outside_blocks();
+
+    // Of a running process: grows with each taking of a lock by which anything but a thread's own bins changes.
+    uint64_t changes();
+
+    // -1 for unplaced.
+    int64_t node_of(unsigned place) const
+    {
+        return place == layout.unplaced ? -1 : static_cast<int64_t>(place);
+    }
+
+    // A word at a pointer of the root or the table; 0 where there is no such thing.
+    uint64_t word(const void *object, uint32_t offset = 0);
+
+    uint64_t address_of_slice(uint64_t slice) const
+    {
+        return base + (slice << layout.slice_shift);
+    }
+
+    uint32_t chunks_per_region() const
+    {
+        return 1u << (layout.region_shift - layout.chunk_shift);
+    }
+
+    uint32_t slices_per_chunk() const
+    {
+        return 1u << (layout.chunk_shift - layout.slice_shift);
+    }
+
+    uint64_t chunk_bytes() const
+    {
+        return uint64_t{1} << layout.chunk_shift;
+    }
+
+    uint64_t slice_bytes() const
+    {
+        return uint64_t{1} << layout.slice_shift;
+    }
+
+    Target &target;
+    const Root root;
+    const Layout layout;
+    std::vector<Layout::Shape> shapes;
+    uint64_t base = 0; // 0: it has no window yet
+    uint64_t limit_bytes = 0;
+    uint64_t secret = 0;
+
+private:
+    Heap(Target &its_target, const FoundRoot &found);
+    void check_layout() const;
+    void read_shapes();
+    ChunkRecord taken_apart(uint64_t number, const View &copy) const;
+    uint64_t region_address(uint64_t number);
+
+    std::vector<char> record_; // the one that was read last
+};
+
+} // namespace fastalloc::tool

@@ -1,0 +1,364 @@
+// SPDX-License-Identifier: MIT
+//
+// A running process, read by process_vm_readv: it is neither stopped nor changed, and no memory of it is written. Where
+// that is refused, who could allow it is named, and what the kernel says of the process's memory anyway.
+#include "base/text.h"
+#include "tool/target.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <charconv>
+#include <climits>
+#include <cstdio>
+#include <cstring>
+#include <fcntl.h>
+#include <fstream>
+#include <poll.h>
+#include <signal.h>
+#include <sstream>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+namespace fastalloc::tool
+{
+namespace
+{
+
+std::string path_of(int process, const char *file)
+{
+    return "/proc/" + std::to_string(process) + "/" + file;
+}
+
+// Empty if it cannot be read.
+std::string contents_of(const std::string &path)
+{
+    std::ifstream file(path);
+    std::ostringstream text;
+    text << file.rdbuf();
+    return text.str();
+}
+
+// What follows "Key:" in a line of a file like /proc/PID/status, empty without one.
+std::string field_of(const std::string &text, const std::string &key)
+{
+    std::istringstream lines(text);
+    for (std::string line; std::getline(lines, line);)
+        if (line.compare(0, key.size() + 1, key + ":") == 0)
+        {
+            const size_t begin = line.find_first_not_of(" \t", key.size() + 1);
+            return begin == std::string::npos ? "" : line.substr(begin);
+        }
+    return "";
+}
+
+std::string without_newline(std::string text)
+{
+    while (!text.empty() && text.back() == '\n')
+        text.pop_back();
+    return text;
+}
+
+// "55d0-55e0 rw-p 00001000 fe:00 1234    /usr/bin/cat"
+bool parse_mapping(const std::string &line, Mapping *mapping)
+{
+    unsigned long begin, end, offset, inode;
+    char access[5];
+    int name_at = 0;
+    if (sscanf(line.c_str(), "%lx-%lx %4s %lx %*s %lu %n", &begin, &end, access, &offset, &inode, &name_at) != 5)
+        return false;
+    *mapping = {begin,
+                end,
+                access[0] == 'r',
+                access[1] == 'w',
+                access[3] == 'p',
+                inode != 0,
+                harmless(line.substr(std::min(static_cast<size_t>(name_at), line.size())))};
+    return true;
+}
+
+std::vector<Mapping> mappings_of(int process)
+{
+    std::vector<Mapping> mappings;
+    std::ifstream file(path_of(process, "maps"));
+    Mapping mapping;
+    for (std::string line; std::getline(file, line);)
+        if (parse_mapping(line, &mapping))
+            mappings.push_back(mapping);
+    return mappings;
+}
+
+// Of the files under /proc that only who may read the process may read: root's where it has hidden itself.
+uid_t owner_of(int process)
+{
+    struct stat found;
+    return stat(path_of(process, "maps").c_str(), &found) == 0 ? found.st_uid : static_cast<uid_t>(-1);
+}
+
+bool has_capability_to_trace()
+{
+    constexpr unsigned cap_sys_ptrace = 19;
+    const std::string mask = field_of(contents_of("/proc/self/status"), "CapEff");
+    return (strtoull(mask.c_str(), nullptr, 16) >> cap_sys_ptrace & 1) != 0;
+}
+
+// A symbolic link under /proc that says which user namespace a process is in; empty where it may not be read.
+std::string user_namespace_of(const std::string &process)
+{
+    char name[64];
+    const ssize_t length = readlink(("/proc/" + process + "/ns/user").c_str(), name, sizeof name);
+    return length > 0 ? std::string(name, static_cast<size_t>(length)) : "";
+}
+
+// Who keeps us from reading the process.
+std::string reason_of_refusal(int process)
+{
+    const std::string status = contents_of(path_of(process, "status"));
+    const std::string uids = field_of(status, "Uid");
+    const unsigned long owner = strtoul(uids.c_str(), nullptr, 10);
+    if (!uids.empty() && owner != geteuid() && !has_capability_to_trace())
+        return "it belongs to the user " + std::to_string(owner) + " and this is " + std::to_string(geteuid()) +
+               ": run the command as that user, or with CAP_SYS_PTRACE";
+    const std::string theirs = user_namespace_of(std::to_string(process));
+    if (has_capability_to_trace() && !theirs.empty() && theirs != user_namespace_of("self"))
+        return "it is in another user namespace, a container's: run the command there, or on the host with "
+               "CAP_SYS_PTRACE";
+    const int scope = atoi(contents_of("/proc/sys/kernel/yama/ptrace_scope").c_str());
+    if (scope == 3)
+        return "kernel.yama.ptrace_scope is 3: nobody may read another process until the next boot";
+    if (has_capability_to_trace())
+        return "a security module or a filter of system calls does not allow it";
+    if (scope != 0)
+        return "kernel.yama.ptrace_scope is " + std::to_string(scope) +
+               ": only with CAP_SYS_PTRACE, as root has it, or where that is 0";
+    if (owner_of(process) != geteuid())
+        return "it has made itself unreadable (prctl PR_SET_DUMPABLE, a set-user-id program): "
+               "run the command with CAP_SYS_PTRACE, as root has it";
+    return "the kernel does not allow it: run the command with CAP_SYS_PTRACE, as root has it";
+}
+
+// A line for each sum the kernel gives of the memory, behind the failure's; nothing where that may not be read either.
+std::string sums_of(int process)
+{
+    std::string source = "smaps_rollup";
+    std::string text = contents_of(path_of(process, source.c_str()));
+    std::vector<std::string> keys = {"Rss", "Pss", "Private_Dirty", "AnonHugePages", "Swap"};
+    if (text.empty())
+    {
+        source = "status";
+        text = contents_of(path_of(process, source.c_str()));
+        keys = {"VmSize", "VmRSS", "RssAnon", "VmSwap", "Threads"};
+    }
+    std::string lines;
+    for (const std::string &key : keys)
+        if (const std::string found = field_of(text, key); !found.empty())
+            lines += "\n  " + key + ": " + found;
+    return lines.empty() ? "" : "\n/proc/" + std::to_string(process) + "/" + source + " says of its memory:" + lines;
+}
+
+class Process final : public Target
+{
+public:
+    explicit Process(int process);
+    ~Process() override;
+
+    bool read(uint64_t address, void *to, size_t bytes) override;
+    std::optional<uint64_t> resident_bytes(uint64_t begin, uint64_t end) override;
+    std::optional<uint64_t> huge_page_bytes(uint64_t begin, uint64_t end) override;
+    int thread_at(uint64_t address) override;
+
+    bool is_running() const override
+    {
+        return true;
+    }
+
+    bool has_ended() const override;
+
+private:
+    void refuse_what_has_no_memory() const;
+    void refuse_32_bits() const;
+    void try_to_read();
+
+    int handle_; // that becomes readable when it ends; -1 where the kernel has none
+    int pagemap_ = -1;
+};
+
+Process::Process(int process) : handle_(static_cast<int>(syscall(SYS_pidfd_open, process, 0)))
+{
+    process_ = process;
+    program_ = harmless(without_newline(contents_of(path_of(process, "comm"))));
+    refuse_what_has_no_memory();
+    mappings_ = mappings_of(process);
+    // What may be read, process_vm_readv says, and not the mappings, which a process that is being ended has none of.
+    try_to_read();
+    refuse_32_bits();
+    pagemap_ = open(path_of(process, "pagemap").c_str(), O_RDONLY | O_CLOEXEC);
+}
+
+Process::~Process()
+{
+    if (pagemap_ >= 0)
+        close(pagemap_);
+    if (handle_ >= 0)
+        close(handle_);
+}
+
+bool Process::has_ended() const
+{
+    pollfd event = {handle_, POLLIN, 0};
+    if (handle_ >= 0)
+        return poll(&event, 1, 0) == 1;
+    return kill(process_, 0) != 0 && errno == ESRCH;
+}
+
+void Process::refuse_what_has_no_memory() const
+{
+    const std::string status = contents_of(path_of(process_, "status"));
+    if (status.empty())
+    {
+        if (access(path_of(process_, "").c_str(), F_OK) == 0)
+            throw Failure("cannot read " + path_of(process_, "status"));
+        throw Failure("there is no process " + std::to_string(process_));
+    }
+    const std::string state = field_of(status, "State");
+    if (state.compare(0, 1, "Z") == 0 || state.compare(0, 1, "X") == 0)
+        throw Failure(description() + " has ended: only its parent has not asked for its exit code yet");
+    if (field_of(status, "VmSize").empty())
+        throw Failure(description() + " is a thread of the kernel, or is just ending: it has no memory of its own");
+}
+
+void Process::try_to_read()
+{
+    if (mappings_.empty())
+    {
+        if (access(path_of(process_, "").c_str(), F_OK) != 0)
+            throw Failure(description() + " has ended");
+        throw Failure("cannot read " + description() + ": " + reason_of_refusal(process_) + sums_of(process_));
+    }
+    for (const Mapping &mapping : mappings_)
+    {
+        char byte;
+        if (!mapping.readable || mapping.name == "[vvar]")
+            continue;
+        if (read(mapping.begin, &byte, 1))
+            return;
+        if (errno == ESRCH)
+            throw Failure(description() + " has ended");
+        if (errno == ENOSYS)
+            throw Failure("cannot read " + description() + ": the kernel has no process_vm_readv");
+        if (errno == EPERM)
+            throw Failure("cannot read " + description() + ": " + reason_of_refusal(process_) + sums_of(process_));
+    }
+    throw Failure("cannot read " + description() + ": no mapping of it can be read");
+}
+
+// The program's own file says it.
+void Process::refuse_32_bits() const
+{
+    unsigned char head[5] = {};
+    const int file = open(path_of(process_, "exe").c_str(), O_RDONLY | O_CLOEXEC);
+    if (file < 0)
+        return;
+    const bool known = pread(file, head, sizeof head, 0) == sizeof head && memcmp(head, "\177ELF", 4) == 0;
+    close(file);
+    if (known && head[4] == 1)
+        throw Failure(description() + " is a program of 32 bits: libfastalloc is for 64 bits");
+}
+
+bool Process::read(uint64_t address, void *to, size_t bytes)
+{
+    auto *destination = static_cast<char *>(to);
+    while (bytes != 0)
+    {
+        const iovec here = {destination, bytes};
+        const iovec there = {reinterpret_cast<void *>(address), bytes};
+        const ssize_t done = process_vm_readv(process_, &here, 1, &there, 1, 0);
+        if (done <= 0)
+            return false;
+        destination += done;
+        address += static_cast<uint64_t>(done);
+        bytes -= static_cast<size_t>(done);
+    }
+    return true;
+}
+
+// A word for each page, bit 63 set where it is present: Documentation/admin-guide/mm/pagemap.rst.
+std::optional<uint64_t> Process::resident_bytes(uint64_t begin, uint64_t end)
+{
+    if (pagemap_ < 0)
+        return std::nullopt;
+    const auto page = static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
+    uint64_t words[4096];
+    uint64_t present = 0;
+    for (uint64_t first = begin / page; first * page < end;)
+    {
+        const uint64_t left = (end - first * page + page - 1) / page;
+        const size_t wanted = std::min<uint64_t>(left, std::size(words)) * sizeof words[0];
+        const ssize_t bytes = pread(pagemap_, words, wanted, static_cast<off_t>(first * sizeof words[0]));
+        if (bytes <= 0 || bytes % static_cast<ssize_t>(sizeof words[0]) != 0)
+            return bytes == 0 ? std::optional(present * page) : std::nullopt; // 0: it has ended
+        const auto count = static_cast<size_t>(bytes) / sizeof words[0];
+        present += static_cast<uint64_t>(std::count_if(words, words + count, [](uint64_t word) { return word >> 63; }));
+        first += count;
+    }
+    return present * page;
+}
+
+std::optional<uint64_t> Process::huge_page_bytes(uint64_t begin, uint64_t end)
+{
+    std::ifstream file(path_of(process_, "smaps"));
+    bool is_readable = false;
+    bool inside = false;
+    uint64_t kibibytes = 0;
+    Mapping mapping;
+    for (std::string line; std::getline(file, line);)
+    {
+        unsigned long amount;
+        if (parse_mapping(line, &mapping))
+        {
+            is_readable = true;
+            inside = begin <= mapping.begin && mapping.end <= end;
+        }
+        else if (inside && (sscanf(line.c_str(), "AnonHugePages: %lu", &amount) == 1 ||
+                            sscanf(line.c_str(), "Private_Hugetlb: %lu", &amount) == 1))
+            kibibytes += amount;
+    }
+    return is_readable ? std::optional(kibibytes * 1024) : std::nullopt;
+}
+
+// glibc on amd64: a thread's local memory lies below its descriptor, which names itself twice and its thread.
+int Process::thread_at(uint64_t address)
+{
+#if defined(__x86_64__) && defined(__GLIBC__)
+    constexpr uint64_t searched = 64 * 1024;
+    constexpr uint64_t own_address_again = 16;
+    constexpr uint64_t thread_number = 720;
+    try
+    {
+        for (uint64_t place = (address + 15) & ~uint64_t{15}; place < address + searched; place += 16)
+        {
+            if (value<uint64_t>(place) != place || value<uint64_t>(place + own_address_again) != place)
+                continue;
+            const int number = value<int>(place + thread_number);
+            const std::string path = path_of(process_, "task/") + std::to_string(number);
+            return number > 0 && access(path.c_str(), F_OK) == 0 ? number : 0;
+        }
+    }
+    catch (const Damage &)
+    {
+    }
+#else
+    (void)address;
+#endif
+    return 0;
+}
+
+} // namespace
+
+std::unique_ptr<Target> open_process(int process)
+{
+    return std::make_unique<Process>(process);
+}
+
+} // namespace fastalloc::tool
