@@ -23,8 +23,6 @@ from manual import displays_of, entries_of, plain, section_of, squeezed
 
 OVERVIEW_PAGE = "fastalloc.7"
 SETTINGS_PAGE = "fastalloc.conf.5"
-# What comes with the command.
-OTHER_PAGES = {"fastalloc(1)"}
 FUNCTION_PAGE = [
     "NAME", "LIBRARY", "SYNOPSIS", "DESCRIPTION", "RETURN VALUE", "ERRORS", "ATTRIBUTES", "VERSIONS", "STANDARDS",
     "EXAMPLES", "SEE ALSO",
@@ -188,7 +186,7 @@ def main():
         name, _, functions = page.partition("=")
         functions_of[name] = functions.split(",") if functions else []
     texts = {page: plain((folder / page).read_text(encoding="utf-8")) for page in functions_of}
-    installed = OTHER_PAGES | {reference_to(page) for page in texts}
+    installed = {reference_to(page) for page in texts}
     installed |= {f"{function}(3)" for functions in functions_of.values() for function in functions}
     headings = {reference_to(page): re.findall(r"^\.SH (.*)$", text, re.MULTILINE) for page, text in texts.items()}
     tools = [([man, "--warnings", "-E", "UTF-8", "-l", "-Tutf8", "-Z"], subprocess.DEVNULL)] if man else []
