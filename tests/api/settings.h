@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: MIT
+//
+// settings.h - for tests of fastalloc_option_set and fastalloc_option_get. Include after support.h and children.h.
+#ifndef TESTS_API_SETTINGS_H
+#define TESTS_API_SETTINGS_H
+
+#include <dirent.h>
+
+static inline int has_value(const char *name, const char *wanted)
+{
+    char value[64] = "";
+    const int length = fastalloc_option_get(name, value, sizeof value);
+    return length == (int)strlen(wanted) && strcmp(value, wanted) == 0;
+}
+
+static inline int is_set(const char *name, const char *value)
+{
+    return fastalloc_option_set(name, value) == 0;
+}
+
+static inline int is_refused(const char *name, const char *value, int reason)
+{
+    errno = 0;
+    return fastalloc_option_set(name, value) == -1 && errno == reason;
+}
+
+static inline int threads_now(void)
+{
+    int count = -2; // . and ..
+    DIR *tasks = opendir("/proc/self/task");
+    while (tasks && readdir(tasks))
+        count++;
+    closedir(tasks);
+    return count;
+}
+
+// A thread that was told to end may be seen for a moment longer.
+static inline void require_threads(int wanted)
+{
+    for (int attempt = 0; attempt < 200 && threads_now() != wanted; attempt++)
+        sleep_milliseconds(5);
+    require(threads_now() == wanted);
+}
+
+static inline void run_with(struct finished_program *finished, const char *mode, const char *settings)
+{
+    setenv("FASTALLOC_CONF", settings, 1);
+    run_self(finished, mode, NULL, NULL);
+    unsetenv("FASTALLOC_CONF");
+}
+
+#endif // TESTS_API_SETTINGS_H
