@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include "tool/figures.h"
 
+#include "base/bits.h"
+#include "base/config.h"
 #include "tool/survey.h"
+#include "watch/figures.h"
 
 #include <algorithm>
 
@@ -13,18 +16,7 @@ namespace
 // No box holds so many blocks but where a thread has slept for long: a walk that is longer may go in a circle.
 constexpr uint64_t boxed_max = 1 << 20;
 
-uint64_t at_least_0(int64_t value)
-{
-    return value > 0 ? static_cast<uint64_t>(value) : 0;
-}
-
-// Parts per thousand; all where there is nothing.
-uint64_t share(uint64_t part, uint64_t whole)
-{
-    return whole == 0 ? 1000 : part * 1000 / whole;
-}
-
-// What is in the bins and boxes of all arenas.
+// One look at all there is.
 class Gathering
 {
 public:
@@ -270,7 +262,7 @@ void Gathering::add_tables()
 {
     const Layout &layout = heap_.layout;
     fastalloc_stats &totals = figures.totals;
-    const auto in_pages = [](uint64_t bytes) { return (bytes + 4095) & ~uint64_t{4095}; };
+    const auto in_pages = [](uint64_t bytes) { return round_up(bytes, small_page_bytes); };
     // With the page of record 0, at the begin of the first chunk, which is never given out.
     const uint64_t begin = heap_.tables_begin();
     const uint64_t end = heap_.base + heap_.chunk_bytes();

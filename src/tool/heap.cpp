@@ -14,11 +14,6 @@ constexpr size_t arenas_max = 1 << 20;
 constexpr uint64_t outside_capacity_max = 1 << 26;
 constexpr uint32_t structure_bytes_max = 1 << 20;
 
-uint64_t address_in(const void *pointer)
-{
-    return reinterpret_cast<uintptr_t>(pointer);
-}
-
 } // namespace
 
 Copy::Copy(Target &target, uint64_t address, uint32_t count) : address_(address), bytes_(count)

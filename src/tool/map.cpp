@@ -176,10 +176,16 @@ void Drawing::draw_node(int64_t node, const std::vector<const ChunkFigures *> &c
     y_ += 10;
     const unsigned gap = side_ >= 24 ? 3 : 1;
     const unsigned columns = (page_width - 2 * margin + gap) / (side_ + gap);
+    const unsigned step = side_ + gap;
     for (size_t position = 0; position < chunks.size(); ++position)
-        draw_chunk(*chunks[position], margin + static_cast<double>(position % columns * (side_ + gap)),
-                   y_ + static_cast<double>(position / columns * (side_ + gap)));
-    y_ += static_cast<double>((chunks.size() + columns - 1) / columns * (side_ + gap)) + 6;
+    {
+        const size_t row = position / columns;
+        const size_t column = position % columns;
+        draw_chunk(*chunks[position], margin + static_cast<double>(column * step),
+                   y_ + static_cast<double>(row * step));
+    }
+    const size_t rows = (chunks.size() + columns - 1) / columns;
+    y_ += static_cast<double>(rows * step) + 6;
 }
 
 std::string Drawing::words_for(const ChunkFigures &chunk) const
@@ -236,7 +242,7 @@ int map(Words words)
     const char *path = nullptr;
     WordReader reader(words, Operands::anywhere);
     while (reader.next())
-        if (reader.is("-o") || reader.is("--output"))
+        if (reader.is("-o"))
             path = reader.value();
         else
             reader.refuse();

@@ -2,13 +2,11 @@
 //
 // A running process, read by process_vm_readv: it is neither stopped nor changed, and no memory of it is written. Where
 // that is refused, who could allow it is named, and what the kernel says of the process's memory anyway.
-#include "base/text.h"
+#include "base/config.h"
 #include "tool/target.h"
 
 #include <algorithm>
 #include <cerrno>
-#include <charconv>
-#include <climits>
 #include <cstdio>
 #include <cstring>
 #include <fcntl.h>
@@ -153,7 +151,7 @@ std::string sums_of(int process)
     std::string lines;
     for (const std::string &key : keys)
         if (const std::string found = field_of(text, key); !found.empty())
-            lines += "\n  " + key + ": " + found;
+            lines.append("\n  ").append(key).append(": ").append(found);
     return lines.empty() ? "" : "\n/proc/" + std::to_string(process) + "/" + source + " says of its memory:" + lines;
 }
 
@@ -331,7 +329,7 @@ std::optional<uint64_t> Process::huge_page_bytes(uint64_t begin, uint64_t end)
 int Process::thread_at(uint64_t address)
 {
 #if defined(__x86_64__) && defined(__GLIBC__)
-    constexpr uint64_t searched = 64 * 1024;
+    constexpr uint64_t searched = 64 * kibibyte;
     constexpr uint64_t own_address_again = 16;
     constexpr uint64_t thread_number = 720;
     try

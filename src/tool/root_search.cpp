@@ -13,11 +13,6 @@ namespace
 constexpr uint64_t searched_of_a_mapping = uint64_t{256} << 20;
 constexpr uint64_t step_bytes = 1 << 20;
 
-uint64_t address_in(const void *pointer)
-{
-    return reinterpret_cast<uintptr_t>(pointer);
-}
-
 struct Search
 {
     explicit Search(Target &its_target) : target(its_target)

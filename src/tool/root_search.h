@@ -22,6 +22,12 @@ struct FoundRoot
     Layout layout; // members that the library's table does not have are absent, pointers null
 };
 
+// What a pointer of the target says, which is never followed here.
+inline uint64_t address_in(const void *pointer)
+{
+    return reinterpret_cast<uintptr_t>(pointer);
+}
+
 // Throws a Failure where there is none, or one of another layout version.
 FoundRoot find_root(Target &target);
 

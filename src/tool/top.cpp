@@ -40,7 +40,7 @@ public:
 
     std::string count(uint64_t fastalloc_stats::*member) const
     {
-        return std::to_string(static_cast<uint64_t>(std::max(of(member), 0.0) + 0.5)) + "/s";
+        return std::to_string(std::lround(std::max(of(member), 0.0))) + "/s";
     }
 
 private:
@@ -203,7 +203,7 @@ int top(Words words)
     double interval_seconds = 1;
     WordReader reader(words, Operands::anywhere);
     while (reader.next())
-        if (reader.is("--interval") || reader.is("-i"))
+        if (reader.is("--interval"))
             interval_seconds = parse_seconds(reader.value());
         else
             reader.refuse();

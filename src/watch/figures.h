@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
 // Figures: the names and places of all members of the structures that statistics are handed out in, so that whatever
-// prints them prints all. A member that is added to one of them needs a row here, or this does not compile.
+// prints them prints all, and the arithmetic that whoever gathers them needs. A member that is added to one of them needs a row here, or this does not compile.
 #pragma once
 
 #include "fastalloc.h"
@@ -10,6 +10,18 @@
 
 namespace fastalloc
 {
+
+// A sum that figures of different moments may have made negative.
+constexpr uint64_t at_least_0(int64_t value)
+{
+    return value > 0 ? static_cast<uint64_t>(value) : 0;
+}
+
+// Parts per thousand; all where there is nothing.
+constexpr uint64_t share(uint64_t part, uint64_t whole)
+{
+    return whole == 0 ? 1000 : part * 1000 / whole;
+}
 
 template <typename Stats>
 struct Figure

@@ -8,6 +8,7 @@
 #include "heap/outside.h"
 #include "watch/asked_sizes.h"
 #include "watch/early_blocks.h"
+#include "watch/figures.h"
 #include "watch/live_blocks.h"
 #include "watch/sampler.h"
 #include "watch/survey.h"
@@ -16,17 +17,6 @@ namespace fastalloc
 {
 namespace
 {
-
-uint64_t at_least_0(int64_t value)
-{
-    return value > 0 ? static_cast<uint64_t>(value) : 0;
-}
-
-// Parts per thousand; all where there is nothing.
-uint64_t share(uint64_t part, uint64_t whole)
-{
-    return whole == 0 ? 1000 : part * 1000 / whole;
-}
 
 void add_arenas(fastalloc_stats *stats, int64_t *handed_out)
 {

@@ -17,11 +17,6 @@ def plain(text):
     return text.replace('"', "")
 
 
-def options_of(lines):
-    """The name of each option that is described: the long one if it has two."""
-    return {(re.findall(r"--[a-z]+", line) or re.findall(r"(?<![\w-])-[a-z]\b", line))[0] for line in lines}
-
-
 def main():
     command, page = sys.argv[1], Path(sys.argv[2])
     names = re.findall(r"^  ([a-z]+)  ", report.output_of([command, "help"]), re.MULTILINE)
@@ -32,8 +27,8 @@ def main():
     faults += [f"there is no command {name}" for name in sections if name not in names]
     count = 0
     for name in set(names) & set(sections) - {"help"}:
-        options = options_of(re.findall(r"^  (-\S+)", report.output_of([command, "help", name]), re.MULTILINE))
-        described = options_of(re.findall(r"^\.TP\n\.[A-Z]+ (-.*)", sections[name], re.MULTILINE))
+        options = set(re.findall(r"^  (--?[a-z]+)", report.output_of([command, "help", name]), re.MULTILINE))
+        described = set(re.findall(r"^\.TP\n\.[A-Z]+ (--?[a-z]+)", sections[name], re.MULTILINE))
         used = re.search(rf"fastalloc {name}\b(.*?)(?=fastalloc |\.fi)", synopsis, re.DOTALL)
         named = set(re.findall(r"(?<![\w-])(--?[a-z]+)", used.group(1))) if used else set()
         count += len(options)

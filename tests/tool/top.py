@@ -83,7 +83,7 @@ def look_at_signals(program):
 
 
 def look_at_lines(program):
-    with subprocess.Popen([COMMAND, "top", str(program.pid), "-i", "0.1"], stdout=subprocess.PIPE, text=True) as lines:
+    with subprocess.Popen([COMMAND, "top", str(program.pid), "--interval", "0.1"], stdout=subprocess.PIPE, text=True) as lines:
         for _ in range(3):
             line = lines.stdout.readline()
             expect("live " in line and "resident " in line and "\033" not in line, line)
