@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// Prints the table of settings, one row a line: name, kind, default, least and greatest value, version. For
-// settings.py, which compares it with the pages that list the settings; and for whoever writes those pages. With the
-// argument --file it prints man/examples/fastalloc.conf, with --changeable the names of those that change at any time.
+// Prints the table of settings, one row a line: name, kind, default, least and greatest value, version. For the checks
+// that compare it with the manual, and for whoever writes that. With the argument --file it prints man/examples/fastalloc.conf, with --changeable the names of those that change at any time.
 #include "os/options.h"
 
 #include <cstdint>
