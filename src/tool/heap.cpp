@@ -184,24 +184,25 @@ SpanRecord Heap::record(uint64_t slice)
     return span;
 }
 
-uint16_t Heap::discarded_pages(uint64_t slice)
+template <typename Value>
+Value Heap::of_span_pages(uint64_t slice, uint32_t member)
 {
-    if (layout.region_pages == Layout::absent || layout.span_pages_discarded == Layout::absent)
+    if (layout.region_pages == Layout::absent || member == Layout::absent)
         return 0;
     const uint32_t shift = layout.region_shift - layout.slice_shift;
     const uint64_t within = slice & ((uint64_t{1} << shift) - 1);
-    return target.value<uint16_t>(region_address(slice >> shift) + layout.region_pages +
-                                  within * layout.span_pages_stride + layout.span_pages_discarded);
+    return target.value<Value>(region_address(slice >> shift) + layout.region_pages +
+                               within * layout.span_pages_stride + member);
+}
+
+uint16_t Heap::discarded_pages(uint64_t slice)
+{
+    return of_span_pages<uint16_t>(slice, layout.span_pages_discarded);
 }
 
 uint64_t Heap::absent_blocks(uint64_t slice)
 {
-    if (layout.region_pages == Layout::absent || layout.span_pages_absent == Layout::absent)
-        return 0;
-    const uint32_t shift = layout.region_shift - layout.slice_shift;
-    const uint64_t within = slice & ((uint64_t{1} << shift) - 1);
-    return target.value<uint64_t>(region_address(slice >> shift) + layout.region_pages +
-                                  within * layout.span_pages_stride + layout.span_pages_absent);
+    return of_span_pages<uint64_t>(slice, layout.span_pages_absent);
 }
 
 uint32_t Heap::unlisted_blocks(const SpanRecord &span, uint16_t discarded) const

@@ -255,6 +255,10 @@ private:
     ChunkRecord taken_apart(uint64_t number, const View &copy) const;
     uint64_t region_address(uint64_t number);
 
+    // A member of what is known of the pages of the span that begins with a slice; 0 where nothing is.
+    template <typename Value>
+    Value of_span_pages(uint64_t slice, uint32_t member);
+
     std::vector<char> record_; // the one that was read last
 };
 

@@ -170,14 +170,8 @@ void write(const Machine &machine)
 
 int numa(Words words)
 {
-    bool as_json = false;
     WordReader reader(words, Operands::anywhere);
-    while (reader.next())
-    {
-        if (!reader.is("--json"))
-            reader.refuse();
-        as_json = true;
-    }
+    const bool as_json = reader.asks_for_json();
     reader.refuse_operands();
     const Machine machine = look_at_machine();
     as_json ? write(machine) : print(machine);

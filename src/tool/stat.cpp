@@ -98,13 +98,8 @@ void print_json(Heap &heap, const Figures &figures)
 
 int stat(Words words)
 {
-    bool as_json = false;
     WordReader reader(words, Operands::anywhere);
-    while (reader.next())
-        if (reader.is("--json"))
-            as_json = true;
-        else
-            reader.refuse();
+    const bool as_json = reader.asks_for_json();
     const std::unique_ptr<Target> target = open_target(operands_of(reader, {"a process or core file"})[0]);
     Heap heap(*target);
     heap.require_window();

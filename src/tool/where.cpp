@@ -97,13 +97,8 @@ void print_text(Heap &heap, const Located &found)
 
 int where(Words words)
 {
-    bool as_json = false;
     WordReader reader(words, Operands::anywhere);
-    while (reader.next())
-        if (reader.is("--json"))
-            as_json = true;
-        else
-            reader.refuse();
+    const bool as_json = reader.asks_for_json();
     const auto operands = operands_of(reader, {"a process or core file", "an address"});
     const uint64_t address = parse_address(operands[1]);
     const std::unique_ptr<Target> target = open_target(operands[0]);

@@ -63,6 +63,18 @@ void WordReader::refuse() const
     throw UsageFailure("there is no option " + std::string(name_));
 }
 
+bool WordReader::asks_for_json()
+{
+    bool asked = false;
+    while (next())
+    {
+        if (!is("--json"))
+            refuse();
+        asked = true;
+    }
+    return asked;
+}
+
 const std::vector<const char *> &WordReader::operands() const
 {
     return operands_;

@@ -50,6 +50,9 @@ public:
 
     [[noreturn]] void refuse() const;
 
+    // For a command whose only option is --json: goes on to the last one and says whether there was any.
+    bool asks_for_json();
+
     // What is no option, when next() has returned false.
     const std::vector<const char *> &operands() const;
 

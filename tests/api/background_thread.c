@@ -2,29 +2,11 @@
 //
 // background_thread.c - the thread in the background: there when it is asked for and not otherwise, it gives memory back
 // while the program sleeps, takes no signal, and is there again after a fork. The program starts itself with a setting.
-#include <dirent.h>
-
 #include "../support.h"
 
 #include "../children.h"
 
-static int threads_now(void)
-{
-    int count = -2; // . and ..
-    DIR *tasks = opendir("/proc/self/task");
-    while (tasks && readdir(tasks))
-        count++;
-    closedir(tasks);
-    return count;
-}
-
-// A thread that was told to end may be seen for a moment longer.
-static void require_threads(int wanted)
-{
-    for (int attempt = 0; attempt < 200 && threads_now() != wanted; attempt++)
-        sleep_milliseconds(5);
-    require(threads_now() == wanted);
-}
+#include "threads.h"
 
 static size_t idle_bytes(void)
 {

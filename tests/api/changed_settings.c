@@ -9,6 +9,7 @@
 #include "../children.h"
 
 #include "settings.h"
+#include "threads.h"
 
 // ---- what each change does -----------------------------------------------------------------------------------------------
 

@@ -9,6 +9,7 @@
 #include "../children.h"
 
 #include "settings.h"
+#include "threads.h"
 
 // ---- what is taken and refused -------------------------------------------------------------------------------------------
 

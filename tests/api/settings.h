@@ -4,8 +4,6 @@
 #ifndef TESTS_API_SETTINGS_H
 #define TESTS_API_SETTINGS_H
 
-#include <dirent.h>
-
 static inline int has_value(const char *name, const char *wanted)
 {
     char value[64] = "";
@@ -22,24 +20,6 @@ static inline int is_refused(const char *name, const char *value, int reason)
 {
     errno = 0;
     return fastalloc_option_set(name, value) == -1 && errno == reason;
-}
-
-static inline int threads_now(void)
-{
-    int count = -2; // . and ..
-    DIR *tasks = opendir("/proc/self/task");
-    while (tasks && readdir(tasks))
-        count++;
-    closedir(tasks);
-    return count;
-}
-
-// A thread that was told to end may be seen for a moment longer.
-static inline void require_threads(int wanted)
-{
-    for (int attempt = 0; attempt < 200 && threads_now() != wanted; attempt++)
-        sleep_milliseconds(5);
-    require(threads_now() == wanted);
 }
 
 static inline void run_with(struct finished_program *finished, const char *mode, const char *settings)
