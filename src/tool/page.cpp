@@ -118,7 +118,7 @@ void Page::put_totals()
     if (!knows_resident())
         return;
     const uint64_t resident = totals_.resident_bytes;
-    put_part(" ", "idle", totals_.idle_bytes, mapped, "nobody's, may go back, as far as it has memory");
+    put_part(" ", "idle", totals_.idle_bytes, mapped, "nobody's: what has memory may go back");
     put_part(" ", "pinned", totals_.pinned_bytes, resident, "of resident: free beside blocks in use");
     if (figures_.huge_page_bytes)
         put_part(" ", "on huge pages", *figures_.huge_page_bytes, resident, "of resident");

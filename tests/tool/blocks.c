@@ -125,6 +125,7 @@ int main(void)
     say_live("large", 300000, 327680);
     say_live("large", (size_t)5 << 20, (size_t)5 << 20);
     say_live("outside", (size_t)40 << 20, (size_t)40 << 20);
+    free(allocate(600000)); // idle memory
     say_freed("small", 100, 112);
     say_freed("small", 2000, 2048);
     say_freed_in_bulk();

@@ -58,7 +58,7 @@ def main():
         look_at_sums(outside)
         page = run("stat", program.pid).stdout
         expect(f"blocks[{program.pid}]" in page or f"[{program.pid}]" in page.splitlines()[0], page)
-        for word in ("mapped", "live outside", "in bins", "block size", "node", "pages"):
+        for word in ("mapped", "live outside", "in bins", "  idle ", "block size", "node", "pages"):
             expect(word in page, f"the page has no {word}")
         expect(max(map(len, page.splitlines())) <= 80, "the page is wider than 80 columns")
         expect("\033" not in page, "there are colours in a file")
