@@ -93,7 +93,7 @@ FASTALLOC_EXPORT int fastalloc_malloc_trim(size_t pad) FASTALLOC_NOEXCEPT;
  * allocator does not have: they are accepted without effect. */
 FASTALLOC_EXPORT int fastalloc_mallopt(int parameter, int value) FASTALLOC_NOEXCEPT;
 
-/* Writes a few lines of statistics to standard error, without allocating. */
+/* Writes a page about where the memory is, for people, to standard error, without allocating. */
 FASTALLOC_EXPORT void fastalloc_malloc_stats(void) FASTALLOC_NOEXCEPT;
 
 /* Writes statistics as XML to `stream`. options must be 0 (else -1, EINVAL). Returns 0. */
@@ -470,7 +470,7 @@ struct fastalloc_node_stats
 FASTALLOC_EXPORT int fastalloc_get_node_stats(int node, struct fastalloc_node_stats *stats,
                                               size_t bytes) FASTALLOC_NOEXCEPT;
 
-/* The version of the library that runs, "MAJOR.MINOR.PATCH". */
+/* The version of the library that runs, "MAJOR.MINOR.PATCH". May be called in a signal handler, too. */
 FASTALLOC_EXPORT const char *fastalloc_version(void) FASTALLOC_NOEXCEPT;
 
 #ifdef __cplusplus

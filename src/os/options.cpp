@@ -2,7 +2,9 @@
 //
 // options.cpp - the table of settings and everything that is driven by it
 //
-// To add a setting: a member in Options, a row here, a row in the documentation (a check compares the two).
+// To add a setting: a member in Options, a row here, a paragraph in man/fastalloc.conf.5, its lines in
+// man/examples/fastalloc.conf; one that changes while the process runs also in man/fastalloc_option_set.3 and
+// include/fastalloc.h. Checks compare them.
 // What values look like is written in option_value.cpp, what lists of them look like in option_list.cpp.
 #include "os/options.h"
 
@@ -56,7 +58,7 @@ constexpr Option table[] = {
      "0.1", Changes::any_time, read_member<&Options::cgroup>, write_member<&Options::cgroup>},
 
     {"check", OptionKind::choice, "off|on", value_of(Check::off), 0, 1,
-     "Whether each call that is given a block looks whether it is one: slower, and no misuse is seen late or never.",
+     "Whether each call that is given a block looks whether it is one: slower, and a wrong free is named at the call.",
      "0.1", Changes::at_start, read_member<&Options::check>, write_member<&Options::check>},
 
     {"foreign", OptionKind::choice, "abort|libc", value_of(Foreign::abort), 0, 1,
