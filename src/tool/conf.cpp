@@ -7,6 +7,7 @@
 #include "os/option_file.h"
 #include "os/option_list.h"
 #include "os/options.h"
+#include "tool/characters.h"
 #include "tool/command.h"
 #include "tool/json.h"
 #include "tool/setting.h"
@@ -92,7 +93,7 @@ std::string origin_for_people(const Configuration &configuration, const Option &
     switch (origin_of(option, configuration.values))
     {
     case Origin::file:
-        return configuration.path + ":" + std::to_string(configuration.lines.at(&option));
+        return harmless(configuration.path) + ":" + std::to_string(configuration.lines.at(&option));
     case Origin::environment:
         return variable;
     default:
@@ -113,11 +114,12 @@ void print(const Configuration &configuration)
     fflush(stdout);
     for (const Fault &fault : configuration.faults)
     {
-        const std::string place = fault.line == 0 ? fault.source : fault.source + ":" + std::to_string(fault.line);
+        const std::string source = harmless(fault.source);
+        const std::string place = fault.line == 0 ? source : source + ":" + std::to_string(fault.line);
         if (fault.text.empty())
             fprintf(stderr, "fastalloc: %s does not count: %s\n", place.c_str(), fault.reason.c_str());
         else
-            fprintf(stderr, "fastalloc: %s: skipped %s (%s)\n", place.c_str(), fault.text.c_str(),
+            fprintf(stderr, "fastalloc: %s: skipped %s (%s)\n", place.c_str(), harmless(fault.text).c_str(),
                     fault.reason.c_str());
     }
 }

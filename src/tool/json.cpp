@@ -1,34 +1,13 @@
 // SPDX-License-Identifier: MIT
 #include "tool/json.h"
 
+#include "tool/characters.h"
+
 #include <cinttypes>
 #include <cstdio>
 
 namespace fastalloc::tool
 {
-namespace
-{
-
-// The bytes of the character that begins here, 0 if it is none (RFC 3629).
-size_t character_bytes(std::string_view text)
-{
-    const auto first = static_cast<unsigned char>(text[0]);
-    if (first < 0x80)
-        return 1;
-    const size_t bytes = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : 2;
-    if (first < 0xc2 || first > 0xf4 || text.size() < bytes)
-        return 0;
-    for (size_t place = 1; place < bytes; ++place)
-        if ((static_cast<unsigned char>(text[place]) & 0xc0) != 0x80)
-            return 0;
-    const auto second = static_cast<unsigned char>(text[1]);
-    const bool is_overlong = (first == 0xe0 && second < 0xa0) || (first == 0xf0 && second < 0x90);
-    const bool is_beyond = (first == 0xed && second > 0x9f) || (first == 0xf4 && second > 0x8f);
-    return is_overlong || is_beyond ? 0 : bytes;
-}
-
-} // namespace
-
 Json &Json::begin_object(Layout layout)
 {
     return begin('{', '}', layout);
@@ -131,8 +110,8 @@ void Json::quote(std::string_view value)
         const auto code = static_cast<unsigned char>(value[0]);
         if (bytes == 0)
             fputs("\\ufffd", stdout);
-        else if (code < 0x20 || code == 0x7f)
-            printf("\\u%04x", code);
+        else if (is_control(value.substr(0, bytes)))
+            printf("\\u%04x", static_cast<unsigned char>(value[bytes - 1])); // the last byte is the number of each
         else if (code == '"' || code == '\\')
             printf("\\%c", code);
         else

@@ -2,12 +2,15 @@
 //
 // fastalloc: the command. It finds the word that says what to do, and prints what cannot be done.
 #include "base/version.h"
+#include "tool/characters.h"
 #include "tool/command.h"
 
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
 #include <new>
+#include <string>
+#include <string_view>
 
 namespace
 {
@@ -50,6 +53,20 @@ void print_help(FILE *file)
 void print_usage(FILE *file, const Command &command)
 {
     fprintf(file, "usage: fastalloc %s %s\n", command.name, command.synopsis);
+}
+
+// Its sentence may have names that others chose, and further lines.
+void print_failure(const Failure &failure)
+{
+    std::string lines = "fastalloc: ";
+    std::string_view rest = failure.what();
+    for (size_t end = rest.find('\n'); end != rest.npos; end = rest.find('\n'))
+    {
+        lines += harmless(rest.substr(0, end)) + '\n';
+        rest.remove_prefix(end + 1);
+    }
+    lines += harmless(rest) + '\n';
+    fputs(lines.c_str(), stderr);
 }
 
 bool asks_for_help(const char *word)
@@ -96,7 +113,7 @@ int perform(Words words)
     }
     catch (const UsageFailure &failure)
     {
-        fprintf(stderr, "fastalloc: %s\n", failure.what());
+        print_failure(failure);
         print_usage(stderr, command);
         return failure.exit_code;
     }
@@ -126,7 +143,7 @@ int main(int count, char **words)
     }
     catch (const Failure &failure)
     {
-        fprintf(stderr, "fastalloc: %s\n", failure.what());
+        print_failure(failure);
         return failure.exit_code;
     }
     catch (const std::bad_alloc &)

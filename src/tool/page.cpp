@@ -63,7 +63,7 @@ void Page::put_head()
     if (target.process() != 0)
         head += "[" + std::to_string(target.process()) + "]";
     if (!target.file().empty())
-        head += " in " + target.file();
+        head += " in " + harmless(target.file());
     std::string rest = "  libfastalloc " + heap_.version() + ", " + std::to_string(totals_.attached_threads) +
                        (totals_.attached_threads == 1 ? " thread, " : " threads, ") + std::to_string(totals_.arenas) +
                        (totals_.arenas == 1 ? " arena" : " arenas");

@@ -4,6 +4,7 @@
 //
 // By exec, so that the process, its parent, signals and exit code are the program's own. All it leaves behind is in two
 // variables of the environment, LD_PRELOAD and FASTALLOC_CONF, which what the program starts inherits.
+#include "tool/characters.h"
 #include "tool/command.h"
 #include "tool/executable.h"
 #include "tool/library.h"
@@ -83,7 +84,8 @@ void look_at(const std::string &program, const PreloadedLibrary &library)
     if (obstacle.is_fatal)
         throw Failure("cannot run " + program + " on the library: " + obstacle.clause, exit_cannot_invoke);
     if (!obstacle.clause.empty())
-        fprintf(stderr, "fastalloc: %s runs without the library: %s\n", program.c_str(), obstacle.clause.c_str());
+        fprintf(stderr, "fastalloc: %s runs without the library: %s\n", harmless(program).c_str(),
+                harmless(obstacle.clause).c_str());
 }
 
 void set_variable(const char *name, const std::string &value)

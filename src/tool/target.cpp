@@ -18,15 +18,6 @@ std::string hexadecimal(uint64_t value)
     return Text(bytes, sizeof bytes).hexadecimal(value).string();
 }
 
-std::string harmless(std::string_view text)
-{
-    std::string safe(text);
-    for (char &character : safe)
-        if (static_cast<unsigned char>(character) < 0x20 || character == 0x7f)
-            character = '?';
-    return safe;
-}
-
 const Mapping *Target::mapping_at(uint64_t address) const
 {
     const auto behind =
@@ -50,7 +41,8 @@ uint64_t Target::writable_bytes(uint64_t begin, uint64_t end) const
 std::string Target::description() const
 {
     const std::string of_program = program_.empty() ? "" : " (" + program_ + ")";
-    return file_.empty() ? "process " + std::to_string(process_) + of_program : "core file " + file_ + of_program;
+    return file_.empty() ? "process " + std::to_string(process_) + of_program
+                         : "core file " + harmless(file_) + of_program;
 }
 
 void Target::read_all(uint64_t address, void *to, size_t bytes)

@@ -8,6 +8,7 @@
 // One thread. Words that are read one by one come by pages that are kept; forget() drops them.
 #pragma once
 
+#include "tool/characters.h"
 #include "tool/command.h"
 #include "tool/words.h"
 
@@ -149,8 +150,5 @@ std::unique_ptr<Target> open_core_file(const char *path);
 
 // "0x7f00".
 std::string hexadecimal(uint64_t value);
-
-// What a target wrote, without characters that a terminal would obey.
-std::string harmless(std::string_view text);
 
 } // namespace fastalloc::tool

@@ -128,6 +128,20 @@ def values_are_those_of_a_process():
 
 
 @claim
+def what_a_terminal_would_obey_is_shown_as_question_marks():
+    os.environb[b"SETTINGS"] = b"slack=\x9b2J\xc2\x9b2J\xe2\x82\xac\x1b[2J"
+    file = Path("file\x1b[2J\u009b2J\u20ac")
+    write(file, "slack=1M\nhuge=\x1b]0;\x07\n")
+    done = run(["sh", "-c", 'FASTALLOC_CONF="$SETTINGS" exec "$@"', "sh", COMMAND, "conf", "--file", file])
+    expect(done, status=1, said="file?[2J?2J\u20ac:2: skipped huge=?]0;? (one of auto|always|never|hugetlb)\n")
+    expect(done, status=1, said="FASTALLOC_CONF: skipped slack=?2J?2J\u20ac?[2J (")
+    assert "file?[2J?2J\u20ac:1\n" in done.output, done
+    done = run([COMMAND, "conf", "--json", "--file", file])
+    assert r"file\u001b[2J\u009b2J" in done.output and json.loads(done.output)["file"] == str(file), done
+    expect(run([COMMAND, file]), status=2, said="there is no command file?[2J?2J\u20ac:")
+
+
+@claim
 def json_holds_whatever_bytes_there_are():
     for settings in ('a"b\\c=\x01', "\udcff\udcfe=\udc80", "gr\u00fc\u00df=1"):
         done = run([COMMAND, "conf", "--json"], {"FASTALLOC_CONF": settings})
