@@ -72,7 +72,7 @@ void Page::put_head()
 
 void Page::put_bar(const char *name, uint64_t bytes, const std::vector<Part> &parts)
 {
-    const unsigned room = screen_.width() - 11 - amount_width - 2;
+    const unsigned room = screen_.room_beside(11 + amount_width + 2);
     lines.push_back(screen_.bold(Screen::left(11, name)) + amount(bytes) + "  " +
                     screen_.bar(parts, totals_.mapped_bytes, room));
 }
@@ -135,7 +135,7 @@ void Page::put_class(const std::string &name, const fastalloc_class_stats &row, 
                     screen_.bar({{Ink::live, row.live_bytes},
                                  {Ink::waiting, row.cached_bytes + row.boxed_bytes},
                                  {Ink::spans, row.free_bytes + row.tail_bytes}},
-                                widest, screen_.width() - used));
+                                widest, screen_.room_beside(used)));
 }
 
 void Page::put_classes(unsigned most)
@@ -207,7 +207,7 @@ void Page::put_pages()
             amount(row.used_bytes) +
             (knows_resident() ? amount(row.resident_bytes) : Screen::right(amount_width, "?")) + "  " +
             screen_.bar({{Ink::live, row.used_bytes}, {Ink::chunks, bytes - std::min(bytes, row.used_bytes)}},
-                        totals_.mapped_bytes, screen_.width() - 12 - 3 * amount_width - 2));
+                        totals_.mapped_bytes, screen_.room_beside(12 + 3 * amount_width + 2)));
     }
 }
 

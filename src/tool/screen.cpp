@@ -16,7 +16,6 @@ namespace fastalloc::tool
 namespace
 {
 
-constexpr unsigned width_min = 60;
 constexpr unsigned width_max = 120; // wider is not easier to read
 
 struct Look
@@ -55,7 +54,7 @@ Screen::Screen(int fd) : is_terminal_(isatty(fd) != 0)
     winsize size;
     if (is_terminal_ && ioctl(fd, TIOCGWINSZ, &size) == 0 && size.ws_col != 0)
     {
-        width_ = std::clamp(static_cast<unsigned>(size.ws_col), width_min, width_max);
+        width_ = std::min(static_cast<unsigned>(size.ws_col), width_max);
         height_ = std::max(static_cast<unsigned>(size.ws_row), 4u);
     }
 }

@@ -38,9 +38,10 @@ public:
     // For a file descriptor as it is now.
     explicit Screen(int fd);
 
-    unsigned width() const
+    // The columns beside so many that are taken: none where the screen is narrower.
+    unsigned room_beside(unsigned columns) const
     {
-        return width_;
+        return width_ > columns ? width_ - columns : 0;
     }
 
     unsigned height() const

@@ -25,9 +25,9 @@ HOME = b"\033[H"
 class Screen:
     """The command on a terminal of its own."""
 
-    def __init__(self, *words, **variables):
+    def __init__(self, *words, rows=40, columns=100, **variables):
         self.terminal, self.inner = pty.openpty()
-        self.resize(40, 100)
+        self.resize(rows, columns)
         self.before = termios.tcgetattr(self.inner)
         self.process = subprocess.Popen(  # pylint: disable=consider-using-with
             [COMMAND, *map(str, words)],
@@ -42,16 +42,26 @@ class Screen:
     def resize(self, rows, columns):
         fcntl.ioctl(self.terminal, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
 
+    def read(self, seconds):
+        """What is written within this time; false where that is nothing."""
+        if not select.select([self.terminal], [], [], seconds)[0]:
+            return False
+        self.seen += os.read(self.terminal, 65536)
+        return True
+
     def read_until(self, enough):
         end = time.monotonic() + PATIENCE_SECONDS
         while not enough(self.seen) and time.monotonic() < end:
-            if select.select([self.terminal], [], [], 0.2)[0]:
-                self.seen += os.read(self.terminal, 65536)
+            self.read(0.2)
         expect(enough(self.seen), f"the screen shows {self.seen[-200:]}")
 
     def finish(self, name):
-        code = self.process.wait(PATIENCE_SECONDS)
-        self.read_until(lambda seen: BACK in seen)
+        end = time.monotonic() + PATIENCE_SECONDS
+        while self.process.poll() is None and time.monotonic() < end:
+            self.read(0.05)
+        while self.read(0):
+            pass
+        code = self.process.wait(0)
         expect(code == 0, f"{name}: {code}")
         expect(termios.tcgetattr(self.inner) == self.before, f"{name}: the terminal is not as it was")
         expect(self.seen.count(OTHER_SCREEN) == self.seen.count(BACK), f"{name}: the other screen stays")
@@ -71,6 +81,18 @@ def look_at_keys(program):
     expect(len(lines) <= 24, f"{len(lines)} lines on a screen of 24")
     os.write(screen.terminal, b"q")
     screen.finish("q")
+
+
+def look_at_narrow(program):
+    """A page that is wider than the terminal; stat draws it as well."""
+    for columns in (1, 24, 60, 66, 67, 68):
+        screen = Screen("top", program.pid, rows=24, columns=columns)
+        screen.read_until(lambda seen: seen.count(HOME) >= 1 and b"block size" in seen)
+        os.write(screen.terminal, b"q")
+        screen.finish(f"{columns} columns")
+        screen = Screen("stat", program.pid, rows=24, columns=columns)
+        screen.read_until(lambda seen: b"   pages " in seen)
+        screen.finish(f"stat on {columns} columns")
 
 
 def look_at_signals(program):
@@ -99,8 +121,7 @@ def main():
         screen.read_until(lambda seen: HOME in seen)
         program.process.kill()
         screen.finish("the process ends")
-        screen_says = screen.seen.split(BACK)[-1]
-        expect(b"has ended" in screen_says or screen_says == b"", f"{screen_says}")
+        expect(b"has ended" in screen.seen.split(BACK)[-1], f"the last words are {screen.seen[-200:]}")
     finish("the page is drawn again and again")
 
 
