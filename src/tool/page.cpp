@@ -214,17 +214,12 @@ void Page::put_pages()
 void Page::put_notes()
 {
     if (figures_.changed)
-    {
-        lines.emplace_back();
         lines.push_back("It changed while it was read: the sums are about right.");
-    }
-    if (!figures_.damage.empty())
-    {
-        lines.emplace_back();
-        lines.push_back(screen_.bold("What makes no sense, and was left out:"));
-        for (const std::string &sentence : figures_.damage)
-            lines.push_back("  " + sentence);
-    }
+    if (figures_.damage.empty())
+        return;
+    lines.push_back(screen_.bold("What makes no sense, and was left out:"));
+    for (const std::string &sentence : figures_.damage)
+        lines.push_back("  " + sentence);
 }
 
 } // namespace
@@ -233,11 +228,11 @@ std::vector<std::string> page_of(const Heap &heap, const Figures &figures, const
 {
     Page page(heap, figures, screen);
     page.put_head();
+    page.put_notes();
     page.put_totals();
     page.put_classes(most_classes);
     page.put_nodes();
     page.put_pages();
-    page.put_notes();
     return page.lines;
 }
 

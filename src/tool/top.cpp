@@ -103,17 +103,16 @@ void Top::look()
 std::vector<std::string> Top::page(const Screen &screen) const
 {
     // What the page has beside the lines of sizes.
-    constexpr unsigned other_lines = 27;
+    constexpr unsigned other_lines = 28;
     const unsigned room = screen.height() > other_lines ? screen.height() - other_lines : 3;
     std::vector<std::string> lines = page_of(*heap_, figures_, screen, std::min(room, 20u));
     const Rates rates(before_, figures_.totals, seconds_);
-    const std::string changes = "live " + rates.bytes(&fastalloc_stats::live_bytes) + "  mapped " +
-                                rates.bytes(&fastalloc_stats::mapped_bytes) + "  given back " +
-                                rates.bytes(&fastalloc_stats::returned_bytes) + "  refills " +
-                                rates.count(&fastalloc_stats::refills) + "  handed over " +
-                                rates.count(&fastalloc_stats::remote_batches);
-    lines.insert(lines.begin() + 1, changes);
-    lines.insert(lines.begin() + 2, "");
+    const std::string of_bytes = "live " + rates.bytes(&fastalloc_stats::live_bytes) + "  mapped " +
+                                 rates.bytes(&fastalloc_stats::mapped_bytes) + "  given back " +
+                                 rates.bytes(&fastalloc_stats::returned_bytes);
+    const std::string of_calls = "refills " + rates.count(&fastalloc_stats::refills) + "  handed over " +
+                                 rates.count(&fastalloc_stats::remote_batches);
+    lines.insert(lines.begin() + 1, {of_bytes, of_calls, ""});
     return lines;
 }
 
@@ -135,7 +134,7 @@ void Top::show_on_terminal()
 {
     Terminal terminal;
     bool is_due = false; // the first look was before the terminal was taken
-    while (!Terminal::is_to_end() && !first_->has_ended())
+    while (!Terminal::is_to_end() && !first_->has_ended() && ferror(stdout) == 0)
     {
         if (is_due)
             look();
