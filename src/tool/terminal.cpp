@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include "tool/terminal.h"
 
-#include <csignal>
 #include <cstdio>
+#include <cstring>
 #include <poll.h>
+#include <tuple>
 #include <unistd.h>
 
 namespace fastalloc::tool
@@ -13,9 +14,27 @@ namespace
 
 volatile std::sig_atomic_t end_wanted = 0;
 volatile std::sig_atomic_t stop_wanted = 0;
+volatile std::sig_atomic_t window_changed = 0;
+const termios *keys_before = nullptr; // null without keys
 
-extern "C" void note_end(int)
+// xterm's control sequences: the other screen, the cursor hidden, and what is wider than the screen is cut off.
+constexpr char take_sequence[] = "\033[?1049h\033[?25l\033[?7l";
+constexpr char back_sequence[] = "\033[?7h\033[?25h\033[?1049l";
+
+// Once it is asked to end twice something holds it up, maybe a terminal that takes no output: it gives back what it can
+// without waiting, and ends as if nobody caught the signal.
+extern "C" void note_end(int signal)
 {
+    if (end_wanted != 0)
+    {
+        if (keys_before != nullptr)
+            tcsetattr(STDIN_FILENO, TCSANOW, keys_before);
+        pollfd output = {STDOUT_FILENO, POLLOUT, 0};
+        if (poll(&output, 1, 0) == 1)
+            std::ignore = write(STDOUT_FILENO, back_sequence, strlen(back_sequence));
+        ::signal(signal, SIG_DFL);
+        raise(signal);
+    }
     end_wanted = 1;
 }
 
@@ -24,37 +43,52 @@ extern "C" void note_stop(int)
     stop_wanted = 1;
 }
 
-extern "C" void note_nothing(int) // but it ends a wait
+extern "C" void note_window(int)
 {
+    window_changed = 1;
 }
 
-void handle(int signal, void (*handler)(int))
+struct Heeded
 {
-    struct sigaction action = {};
-    action.sa_handler = handler;
-    sigaction(signal, &action, nullptr);
-}
+    int signal;
+    void (*handler)(int);
+};
+
+constexpr Heeded heeded[Terminal::signals] = {
+    {SIGINT, note_end},  {SIGTERM, note_end},  {SIGHUP, note_end},
+    {SIGQUIT, note_end}, {SIGTSTP, note_stop}, {SIGWINCH, note_window},
+};
 
 } // namespace
 
+// What is written goes on behind a handler; a wait does not. A signal that is ignored, as nohup(1) has SIGHUP, stays so.
 Terminal::Terminal()
 {
-    for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGQUIT})
-        handle(signal, note_end);
-    handle(SIGTSTP, note_stop);
-    handle(SIGWINCH, note_nothing);
+    sigemptyset(&heeded_);
+    for (unsigned index = 0; index < signals; ++index)
+    {
+        const Heeded &one = heeded[index];
+        sigaddset(&heeded_, one.signal);
+        sigaction(one.signal, nullptr, &actions_before_[index]);
+        struct sigaction action = {};
+        action.sa_handler = one.handler;
+        action.sa_flags = SA_RESTART;
+        if (actions_before_[index].sa_handler != SIG_IGN)
+            sigaction(one.signal, &action, nullptr);
+    }
     has_keys_ = tcgetattr(STDIN_FILENO, &before_) == 0;
+    keys_before = has_keys_ ? &before_ : nullptr;
     take();
 }
 
 Terminal::~Terminal()
 {
     give_back();
-    for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP, SIGWINCH})
-        handle(signal, SIG_DFL);
+    for (unsigned index = 0; index < signals; ++index)
+        sigaction(heeded[index].signal, &actions_before_[index], nullptr);
+    keys_before = nullptr;
 }
 
-// xterm's control sequences: the other screen, the cursor hidden.
 void Terminal::take()
 {
     if (has_keys_)
@@ -63,13 +97,13 @@ void Terminal::take()
         raw.c_lflag &= ~static_cast<tcflag_t>(ICANON | ECHO);
         tcsetattr(STDIN_FILENO, TCSADRAIN, &raw);
     }
-    fputs("\033[?1049h\033[?25l", stdout);
+    fputs(take_sequence, stdout);
     fflush(stdout);
 }
 
 void Terminal::give_back()
 {
-    fputs("\033[?25h\033[?1049l", stdout);
+    fputs(back_sequence, stdout);
     fflush(stdout);
     if (has_keys_)
         tcsetattr(STDIN_FILENO, TCSADRAIN, &before_);
@@ -89,10 +123,17 @@ bool Terminal::is_to_end()
     return end_wanted != 0;
 }
 
+// A signal that arrives between the look at its note and the wait is not lost: it comes through in the wait alone.
 char Terminal::wait(int milliseconds)
 {
+    sigset_t before;
+    sigprocmask(SIG_BLOCK, &heeded_, &before);
     pollfd keys = {has_keys_ ? STDIN_FILENO : -1, POLLIN, 0};
-    const int ready = is_to_end() ? 0 : poll(&keys, 1, milliseconds);
+    const timespec time = {milliseconds / 1000, milliseconds % 1000 * 1000000L};
+    const bool is_noted = end_wanted != 0 || stop_wanted != 0 || window_changed != 0;
+    const int ready = is_noted ? 0 : ppoll(&keys, 1, &time, &before);
+    sigprocmask(SIG_SETMASK, &before, nullptr);
+    window_changed = 0;
     if (stop_wanted != 0)
     {
         stop_wanted = 0;
