@@ -19,6 +19,13 @@ constexpr char soname[] = "libfastalloc.so.1";
 constexpr char soname_stem[] = "libfastalloc.so";
 // ld.so(8): what separates the names in LD_PRELOAD. It knows no way to quote them.
 constexpr char separators[] = " :";
+// Where ld.so looks without being told: these, and in each the folder that Debian has for an architecture.
+constexpr const char *searched[] = {"/lib", "/lib64", "/usr/lib", "/usr/lib64"};
+#if defined(__x86_64__)
+constexpr char multiarch[] = "x86_64-linux-gnu";
+#else
+constexpr char multiarch[] = "aarch64-linux-gnu";
+#endif
 
 // Where the library lies if it belongs to a command in this folder. FASTALLOC_LIBRARY_FOLDER is libdir, seen from bindir.
 fs::path beside(const fs::path &folder)
@@ -32,10 +39,10 @@ fs::path beside(const fs::path &folder)
 }
 
 // /lib, /usr/lib64, /usr/lib/x86_64-linux-gnu.
-bool is_searched_by_linker(const fs::path &path)
+bool is_searched_by_linker(const fs::path &folder)
 {
-    const std::string_view text = path.native();
-    return text.starts_with("/lib") || text.starts_with("/usr/lib");
+    const fs::path parent = folder.filename() == multiarch ? folder.parent_path() : folder;
+    return std::ranges::any_of(searched, [&](const char *one) { return parent == one; });
 }
 
 } // namespace
@@ -45,7 +52,7 @@ PreloadedLibrary find_library()
     std::error_code unknown;
     const fs::path command = fs::read_symlink("/proc/self/exe", unknown);
     const fs::path path = unknown ? fs::path() : beside(command.parent_path());
-    if (path.empty() || is_searched_by_linker(path))
+    if (path.empty() || is_searched_by_linker(path.parent_path()))
         return {soname, path};
     if (path.native().find_first_of(separators) != std::string::npos)
         throw Failure("cannot preload " + path.native() + ": LD_PRELOAD takes no name with a blank or a colon in it");

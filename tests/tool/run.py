@@ -52,6 +52,18 @@ def installed_command_takes_the_library_of_its_prefix():
 
 
 @claim
+def prefix_that_only_begins_like_a_folder_of_the_linker_is_named_whole():
+    beside = Path("/usr/libexec")
+    if os.geteuid() != 0 or not beside.is_dir() or run(["unshare", "--mount", "true"]).status != 0:
+        raise NotTried("mounts of its own are root's")
+    library = os.path.normpath(beside / "bin" / FOLDER / "libfastalloc.so.1")
+    script = ('mount -t tmpfs none "$1" && mkdir -p "$1/bin" "${4%/*}" && cp "$2" "$1/bin/fastalloc" && cp "$3" "$4"'
+              ' && exec "$1/bin/fastalloc" run sh -c "$5"')
+    expect(run(["unshare", "--mount", "sh", "-c", script, "sh", beside, COMMAND, LIBRARY, library, SHOW]),
+           output=f"{library}|", said="")
+
+
+@claim
 def command_that_stands_alone_names_no_folder():
     shutil.copy(COMMAND, "fastalloc")
     done = run(["./fastalloc", "run", "sh", "-c", SHOW])
