@@ -160,15 +160,11 @@ _fastalloc()
     numa)
         _fastalloc_offer '' --json
         ;;
-    stat)
-        _fastalloc_offer '' --json
-        _fastalloc_offer_processes
-        ;;
     top)
         _fastalloc_offer '' --interval
         _fastalloc_offer_processes
         ;;
-    where)
+    stat | where)
         _fastalloc_offer '' --json
         _fastalloc_offer_processes
         _fastalloc_offer_files

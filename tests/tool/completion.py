@@ -162,6 +162,7 @@ def programs_and_their_arguments_are_completed_as_without():
 def processes_and_files_are_completed():
     write("core.dump", "")
     expect_lines((
+        ("fastalloc stat core.d", "fastalloc stat core.dump "),
         ("fastalloc where core.d", "fastalloc where core.dump "),
         ("fastalloc map 1 -o core.d", "fastalloc map 1 -o core.dump "),
         ("fastalloc conf --file core.d", "fastalloc conf --file core.dump "),
