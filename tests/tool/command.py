@@ -13,6 +13,9 @@ COMMAND = os.path.abspath(sys.argv[1])
 # None of the hangs that a test is to find may last longer.
 PATIENCE_SECONDS = 60
 
+# Nothing of what the surroundings tell the library.
+SURROUNDINGS = {name: value for name, value in os.environ.items() if name not in ("LD_PRELOAD", "FASTALLOC_CONF")}
+
 faults = []
 
 
@@ -40,6 +43,7 @@ def run(*words, **more):
         errors="replace",
         timeout=PATIENCE_SECONDS,
         check=False,
+        env=SURROUNDINGS,
         **more,
     )
 
@@ -57,7 +61,7 @@ class Program:
     """blocks.c or busy.c, as it waits. LIBRARY is preloaded into it unless it is empty."""
 
     def __init__(self, program, library="", before=()):
-        environment = {**os.environ, "MALLOC_PERTURB_": "0"}
+        environment = {**SURROUNDINGS, "MALLOC_PERTURB_": "0"}
         if library:
             environment["LD_PRELOAD"] = os.path.abspath(library)
         self.process = subprocess.Popen(  # pylint: disable=consider-using-with
@@ -110,6 +114,6 @@ def core_of(program, path):
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         check=False,
-        env={name: value for name, value in os.environ.items() if name not in ("LD_PRELOAD", "DEBUGINFOD_URLS")},
+        env={name: value for name, value in SURROUNDINGS.items() if name != "DEBUGINFOD_URLS"},
     )
     return path if Path(path).exists() else None

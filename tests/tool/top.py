@@ -16,7 +16,7 @@ import termios
 import time
 from pathlib import Path
 
-from command import COMMAND, PATIENCE_SECONDS, Program, expect, finish
+from command import COMMAND, PATIENCE_SECONDS, SURROUNDINGS, Program, expect, finish
 
 OTHER_SCREEN = b"\033[?1049h"
 BACK = b"\033[?1049l"
@@ -38,7 +38,7 @@ class Screen:
             stdin=self.inner,
             stdout=self.inner,
             stderr=self.inner,
-            env={**os.environ, "TERM": "xterm", **variables},
+            env={**SURROUNDINGS, "TERM": "xterm", **variables},
             start_new_session=True,
         )
         self.seen = b""
@@ -168,7 +168,8 @@ def look_at_two_signals(program):
 
 
 def look_at_lines(program):
-    with subprocess.Popen([COMMAND, "top", str(program.pid), "--interval", "0.1"], stdout=subprocess.PIPE, text=True) as lines:
+    with subprocess.Popen([COMMAND, "top", str(program.pid), "--interval", "0.1"], stdout=subprocess.PIPE, text=True,
+                          env=SURROUNDINGS) as lines:
         for _ in range(3):
             line = lines.stdout.readline()
             expect("live " in line and "resident " in line and "\033" not in line, line)
