@@ -71,21 +71,6 @@ void take_file(Configuration &configuration, const char *named)
         configuration.faults.push_back({configuration.path, 0, "", fastalloc::reason_of(state)});
 }
 
-std::string value_of(const Option &option, const Options &values)
-{
-    std::string value(option_text_capacity, 0);
-    for (;;)
-    {
-        const size_t length = format_option(option, values, value.data(), value.size());
-        if (length + 1 < value.size())
-        {
-            value.resize(length);
-            return value;
-        }
-        value.resize(2 * value.size()); // it may have been cut: there may be many nodes
-    }
-}
-
 // ---- for people ------------------------------------------------------------------------------------------------
 
 std::string origin_for_people(const Configuration &configuration, const Option &option)

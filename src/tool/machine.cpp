@@ -3,6 +3,7 @@
 
 #include "os/options.h"
 #include "os/topology.h"
+#include "tool/setting.h"
 
 #include <iterator>
 #include <memory>
@@ -101,13 +102,6 @@ MemoryPolicy find_policy()
 
 // ---- the library -----------------------------------------------------------------------------------------------
 
-std::string setting_of_numa()
-{
-    char value[option_text_capacity];
-    format_option(*find_option("numa"), options(), value, sizeof value);
-    return value;
-}
-
 // In the words of os/topology.cpp, which decides.
 Places find_places(const Machine &machine)
 {
@@ -144,7 +138,7 @@ Machine look_at_machine()
     if (tells_nodes)
         machine.nodes = find_nodes();
     machine.policy = tells_nodes ? find_policy() : MemoryPolicy{"default", {}};
-    machine.setting = setting_of_numa();
+    machine.setting = value_of(*find_option("numa"), options());
     machine.places = find_places(machine);
     return machine;
 }

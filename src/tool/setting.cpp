@@ -2,6 +2,7 @@
 #include "tool/setting.h"
 
 #include "os/option_list.h"
+#include "os/options.h"
 #include "tool/command.h"
 
 namespace fastalloc::tool
@@ -20,6 +21,21 @@ std::string reason_of(const ListItem &item)
     Text reason(bytes, sizeof bytes);
     explain(reason, item);
     return bytes;
+}
+
+std::string value_of(const Option &option, const Options &values)
+{
+    std::string value(option_text_capacity, 0);
+    for (;;)
+    {
+        const size_t length = format_option(option, values, value.data(), value.size());
+        if (length + 1 < value.size())
+        {
+            value.resize(length);
+            return value;
+        }
+        value.resize(2 * value.size()); // it may have been cut: there may be many nodes
+    }
 }
 
 void check_settings(std::string_view settings)

@@ -11,7 +11,9 @@
 namespace fastalloc
 {
 struct ListItem;
-}
+struct Option;
+struct Options;
+} // namespace fastalloc
 
 namespace fastalloc::tool
 {
@@ -21,6 +23,9 @@ std::string merge_settings(const char *before, const std::string &settings);
 
 // Why an item is bad, for people.
 std::string reason_of(const ListItem &item);
+
+// What a setting is, as it would be written, in whole.
+std::string value_of(const Option &option, const Options &values);
 
 // Throws a Failure that says what is wrong with the first bad one of "key=value,key=value".
 void check_settings(std::string_view settings);

@@ -115,6 +115,13 @@ def settings_are_heeded():
 
 
 @claim
+def long_setting_is_shown_whole():
+    value = "bind:" + "+".join(str(node) for node in range(0, 400, 2))
+    done = run([COMMAND, "numa", "--json"], {"FASTALLOC_CONF": f"numa={value}"})
+    assert json.loads(done.output)["library"]["numa"] == value, done
+
+
+@claim
 def page_has_at_most_80_columns():
     done = run([COMMAND, "numa"])
     expect(done, said="")
