@@ -8,22 +8,22 @@
 
 namespace fastalloc::tool
 {
-Json &Json::begin_object(Layout layout)
+Json &Json::begin_object(Form form)
 {
-    return begin('{', '}', layout);
+    return begin('{', '}', form);
 }
 
-Json &Json::begin_list(Layout layout)
+Json &Json::begin_list(Form form)
 {
-    return begin('[', ']', layout);
+    return begin('[', ']', form);
 }
 
-Json &Json::begin(char begin, char end, Layout layout)
+Json &Json::begin(char begin, char end, Form form)
 {
     separate();
     putchar(begin);
-    const bool is_within_line = !levels_.empty() && levels_.back().layout == Layout::line;
-    levels_.push_back({end, is_within_line ? Layout::line : layout, true});
+    const bool is_within_line = !levels_.empty() && levels_.back().form == Form::line;
+    levels_.push_back({end, is_within_line ? Form::line : form, true});
     return *this;
 }
 
@@ -31,7 +31,7 @@ Json &Json::end()
 {
     const Level level = levels_.back();
     levels_.pop_back();
-    if (level.layout == Layout::lines && !level.is_empty)
+    if (level.form == Form::lines && !level.is_empty)
         printf("\n%*s", static_cast<int>(2 * levels_.size()), "");
     putchar(level.end);
     if (levels_.empty())
@@ -94,7 +94,7 @@ void Json::separate()
     Level &level = levels_.back();
     if (!level.is_empty)
         putchar(',');
-    if (level.layout == Layout::lines)
+    if (level.form == Form::lines)
         printf("\n%*s", static_cast<int>(2 * levels_.size()), "");
     else if (!level.is_empty)
         putchar(' ');

@@ -7,7 +7,7 @@
 //     json.key("node").number(0);
 //     json.end();
 //
-// Members and elements get a line each, but for those of a list that is begun as Layout::line. What stdio could not
+// Members and elements get a line each, but for those of a list that is begun as Form::line. What stdio could not
 // write main() says.
 //
 // One thread.
@@ -23,14 +23,14 @@ namespace fastalloc::tool
 class Json
 {
 public:
-    enum class Layout
+    enum class Form
     {
         lines,
         line,
     };
 
-    Json &begin_object(Layout layout = Layout::lines);
-    Json &begin_list(Layout layout = Layout::lines);
+    Json &begin_object(Form form = Form::lines);
+    Json &begin_list(Form form = Form::lines);
 
     // Ends what was begun last; the outermost with a newline.
     Json &end();
@@ -49,11 +49,11 @@ private:
     struct Level
     {
         char end;
-        Layout layout;
+        Form form;
         bool is_empty;
     };
 
-    Json &begin(char begin, char end, Layout layout);
+    Json &begin(char begin, char end, Form form);
     void separate();
     void quote(std::string_view value);
 

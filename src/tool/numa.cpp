@@ -124,7 +124,7 @@ void print(const Machine &machine)
 
 void write(Json &json, const char *key, const Numbers &numbers)
 {
-    json.key(key).begin_list(Json::Layout::line);
+    json.key(key).begin_list(Json::Form::line);
     for (const unsigned number : numbers)
         json.number(number);
     json.end();
@@ -153,7 +153,7 @@ void write(const Machine &machine)
     for (const MachineNode &node : machine.nodes)
         write(json, node);
     json.end();
-    json.key("policy").begin_object(Json::Layout::line);
+    json.key("policy").begin_object(Json::Form::line);
     json.key("name").text(machine.policy.name);
     write(json, "nodes", machine.policy.nodes);
     json.end();
