@@ -29,12 +29,12 @@ FileState state_of(const struct stat &about, uid_t owner)
     return FileState::counts;
 }
 
+} // namespace
+
 bool is_untrusted(FileState state)
 {
     return state == FileState::not_its_owners || state == FileState::writable_by_others;
 }
-
-} // namespace
 
 OptionFile::OptionFile(const char *path, uid_t owner, Untrusted untrusted)
 {

@@ -36,7 +36,10 @@ enum class FileState : uint8_t
     writable_by_others,
 };
 
-// What becomes of a file that counts for nobody because of its owner or mode.
+// Whether a file counts for nobody because of its owner or mode alone.
+bool is_untrusted(FileState state);
+
+// What becomes of such a file.
 enum class Untrusted : uint8_t
 {
     stays_unread,

@@ -64,8 +64,7 @@ void take_file(Configuration &configuration, const char *named)
     const OptionFile file(configuration.path.c_str(), root,
                           named == nullptr ? Untrusted::stays_unread : Untrusted::is_read);
     const FileState state = file.state();
-    const bool is_untrusted = state == FileState::not_its_owners || state == FileState::writable_by_others;
-    if (state == FileState::counts || (named != nullptr && is_untrusted))
+    if (state == FileState::counts || (named != nullptr && is_untrusted(state)))
         take(configuration, file.text(), Origin::file);
     else if (state != FileState::absent || named != nullptr)
         configuration.faults.push_back({configuration.path, 0, "", fastalloc::reason_of(state)});
