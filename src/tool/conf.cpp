@@ -169,7 +169,7 @@ int conf(Words words)
         else
             reader.refuse();
     }
-    reader.refuse_operands();
+    operands_of(reader, {});
     Configuration configuration;
     take_file(configuration, named);
     if (const char *const settings = getenv(variable); settings != nullptr)

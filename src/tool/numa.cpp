@@ -172,7 +172,7 @@ int numa(Words words)
 {
     WordReader reader(words, Operands::anywhere);
     const bool as_json = reader.asks_for_json();
-    reader.refuse_operands();
+    operands_of(reader, {});
     const Machine machine = look_at_machine();
     as_json ? write(machine) : print(machine);
     return exit_ok;

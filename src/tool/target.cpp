@@ -76,16 +76,6 @@ void Target::read_kept(uint64_t address, void *to, size_t bytes)
     }
 }
 
-std::vector<const char *> operands_of(const WordReader &reader, std::initializer_list<const char *> names)
-{
-    const std::vector<const char *> &operands = reader.operands();
-    if (operands.size() < names.size())
-        throw UsageFailure(std::string(names.begin()[operands.size()]) + " is missing");
-    if (operands.size() > names.size())
-        throw UsageFailure(std::string("it is not known what to do with ") + operands[names.size()]);
-    return operands;
-}
-
 std::unique_ptr<Target> open_target(const char *word)
 {
     char *end;

@@ -141,9 +141,6 @@ private:
 // What the word names: the number of a process, or a core file. Throws a Failure that says why it cannot be read.
 std::unique_ptr<Target> open_target(const char *word);
 
-// The operands of a command, of which there must be one for each of `names`.
-std::vector<const char *> operands_of(const WordReader &reader, std::initializer_list<const char *> names);
-
 // Its two kinds.
 std::unique_ptr<Target> open_process(int process);
 std::unique_ptr<Target> open_core_file(const char *path);

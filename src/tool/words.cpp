@@ -80,10 +80,14 @@ const std::vector<const char *> &WordReader::operands() const
     return operands_;
 }
 
-void WordReader::refuse_operands() const
+std::vector<const char *> operands_of(const WordReader &reader, std::initializer_list<const char *> names)
 {
-    if (!operands_.empty())
-        throw UsageFailure(std::string("it is not known what to do with ") + operands_[0]);
+    const std::vector<const char *> &operands = reader.operands();
+    if (operands.size() < names.size())
+        throw UsageFailure(std::string(names.begin()[operands.size()]) + " is missing");
+    if (operands.size() > names.size())
+        throw UsageFailure(std::string("it is not known what to do with ") + operands[names.size()]);
+    return operands;
 }
 
 } // namespace fastalloc::tool

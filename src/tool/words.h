@@ -19,6 +19,7 @@
 #include "tool/command.h"
 
 #include <cstddef>
+#include <initializer_list>
 #include <string_view>
 #include <vector>
 
@@ -56,9 +57,6 @@ public:
     // What is no option, when next() has returned false.
     const std::vector<const char *> &operands() const;
 
-    // For a command that has no operands: refuses the first.
-    void refuse_operands() const;
-
 private:
     Words rest_;
     Operands order_;
@@ -66,5 +64,9 @@ private:
     const char *value_ = nullptr; // behind the "=" of the option, as long as nobody took it
     std::vector<const char *> operands_;
 };
+
+// The operands of a command, of which there must be one for each of `names`; a UsageFailure says what else there is or
+// what is missing.
+std::vector<const char *> operands_of(const WordReader &reader, std::initializer_list<const char *> names);
 
 } // namespace fastalloc::tool
