@@ -49,11 +49,6 @@ unsigned side_for(size_t chunks)
     return chunks <= 4000 ? 12 : 8;
 }
 
-std::string percent(uint64_t part, uint64_t whole)
-{
-    return std::to_string(whole == 0 ? 0 : part * 100 / whole) + "%";
-}
-
 class Drawing
 {
 public:
@@ -172,7 +167,7 @@ void Drawing::draw_node(int64_t node, const std::vector<const ChunkFigures *> &c
     svg_.text(margin, y_, 15, Svg::Weight::bold,
               (node < 0 ? std::string("No node in particular") : "Node " + std::to_string(node)) + ": " +
                   std::to_string(chunks.size()) + (chunks.size() == 1 ? " chunk, " : " chunks, ") +
-                  percent(used, held) + " of " + Screen::bytes(held) + " in use");
+                  Screen::percentage(used, held) + " of " + Screen::bytes(held) + " in use");
     y_ += 10;
     const unsigned gap = side_ >= 24 ? 3 : 1;
     const unsigned columns = (page_width - 2 * margin + gap) / (side_ + gap);
@@ -194,8 +189,8 @@ std::string Drawing::words_for(const ChunkFigures &chunk) const
                         hexadecimal(heap_.base + chunk.record.number * heap_.chunk_bytes()) + ": " +
                         page_names[page_row_of(chunk.record)] + " pages, ";
     if (chunk.record.state == ChunkState::open)
-        words +=
-            percent(chunk.used_bytes(), heap_.chunk_bytes()) + " in use (" + Screen::bytes(chunk.used_bytes()) + ")";
+        words += Screen::percentage(chunk.used_bytes(), heap_.chunk_bytes()) + " in use (" +
+                 Screen::bytes(chunk.used_bytes()) + ")";
     else
         words += chunk.record.is_held() ? "free, holds memory" : "free, without memory";
     if (chunk.resident_bytes)

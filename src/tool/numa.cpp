@@ -2,10 +2,10 @@
 //
 // fastalloc numa: the memory nodes of this machine, and what the library makes of them (machine.h), on 80 columns or as
 // JSON.
-#include "base/text.h"
 #include "tool/command.h"
 #include "tool/json.h"
 #include "tool/machine.h"
+#include "tool/screen.h"
 #include "tool/words.h"
 
 #include <algorithm>
@@ -38,12 +38,6 @@ std::string ranges_of(const Numbers &numbers)
     return ranges.empty() ? "-" : ranges;
 }
 
-std::string size_of(uint64_t bytes)
-{
-    char buffer[32];
-    return Text(buffer, sizeof buffer).bytes(bytes).string();
-}
-
 // The rest of a line that has `column` columns already; what is too long goes on below its begin.
 void print_list(const std::string &list, size_t column)
 {
@@ -73,9 +67,9 @@ void print_nodes(const Machine &machine)
     for (const MachineNode &node : machine.nodes)
     {
         const char *const allowed = !node.memory ? "-" : node.is_allowed ? "yes" : "no";
-        int column =
-            printf("%4u  %10s  %10s  %-7s", node.number, node.memory ? size_of(node.memory->total_bytes).c_str() : "-",
-                   node.memory ? size_of(node.memory->free_bytes).c_str() : "-", allowed);
+        int column = printf("%4u  %10s  %10s  %-7s", node.number,
+                            node.memory ? Screen::bytes(node.memory->total_bytes).c_str() : "-",
+                            node.memory ? Screen::bytes(node.memory->free_bytes).c_str() : "-", allowed);
         if (homes)
             column += printf("  %4s", node.home ? std::to_string(*node.home).c_str() : "-");
         column += printf("  ");

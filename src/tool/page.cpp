@@ -12,13 +12,6 @@ namespace
 constexpr unsigned amount_width = 11;
 constexpr unsigned name_width = 16;
 
-std::string percentage(uint64_t part, uint64_t whole)
-{
-    const uint64_t thousandths =
-        whole == 0 ? 0 : static_cast<uint64_t>(static_cast<double>(part) * 1000 / static_cast<double>(whole));
-    return std::to_string(thousandths / 10) + "." + std::to_string(thousandths % 10) + "%";
-}
-
 std::string amount(uint64_t bytes)
 {
     return Screen::right(amount_width, Screen::bytes(bytes));
@@ -81,7 +74,7 @@ void Page::put_part(const std::string &sample, const char *name, uint64_t bytes,
 {
     if (bytes != 0)
         lines.push_back("  " + sample + " " + Screen::left(name_width, name) + amount(bytes) +
-                        Screen::right(8, percentage(bytes, whole)) + "  " + screen_.faint(meaning));
+                        Screen::right(8, Screen::percentage(bytes, whole)) + "  " + screen_.faint(meaning));
 }
 
 void Page::put_totals()

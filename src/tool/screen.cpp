@@ -119,6 +119,13 @@ std::string Screen::bytes(uint64_t amount)
     return amount == 0 ? "0" : Text(text, sizeof text).bytes(amount).string();
 }
 
+std::string Screen::percentage(uint64_t part, uint64_t whole)
+{
+    const uint64_t thousandths =
+        whole == 0 ? 0 : static_cast<uint64_t>(static_cast<double>(part) * 1000 / static_cast<double>(whole));
+    return std::to_string(thousandths / 10) + "." + std::to_string(thousandths % 10) + "%";
+}
+
 std::string Screen::right(unsigned width, std::string_view text)
 {
     return std::string(text.size() < width ? width - text.size() : 0, ' ').append(text);

@@ -66,6 +66,9 @@ public:
     // "4.0 MiB"; "0" for none.
     static std::string bytes(uint64_t amount);
 
+    // "12.5%", not rounded up; of nothing "0.0%".
+    static std::string percentage(uint64_t part, uint64_t whole);
+
     // In a column, to its right or left end.
     static std::string right(unsigned width, std::string_view text);
     static std::string left(unsigned width, std::string_view text);
