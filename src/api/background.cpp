@@ -27,10 +27,53 @@ constexpr size_t stack_bytes = 256 * kibibyte;
 constexpr uint32_t end_call = 1;
 constexpr uint32_t other_call = 2;
 
+int refuse(int reason)
+{
+    errno = reason;
+    return -1;
+}
+
+pid_t own_thread_id()
+{
+    return static_cast<pid_t>(syscall(SYS_gettid));
+}
+
+// Holds the mutex, unless this thread does already. Who waits for a thread could be cancelled.
+class Turn
+{
+public:
+    explicit Turn(pthread_mutex_t &mutex) : mutex_(mutex)
+    {
+        pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state_);
+        has_come_ = pthread_mutex_lock(&mutex_) == 0;
+    }
+
+    ~Turn()
+    {
+        if (has_come_)
+            pthread_mutex_unlock(&mutex_);
+        pthread_setcancelstate(cancel_state_, nullptr);
+    }
+
+    Turn(const Turn &) = delete;
+    Turn &operator=(const Turn &) = delete;
+
+    bool has_come() const
+    {
+        return has_come_;
+    }
+
+private:
+    pthread_mutex_t &mutex_;
+    int cancel_state_ = PTHREAD_CANCEL_ENABLE;
+    bool has_come_;
+};
+
 } // namespace
 
 void Background::run()
 {
+    thread_id_.store(own_thread_id(), std::memory_order_relaxed);
     uint32_t seen;
     while (((seen = calls_.load(std::memory_order_acquire)) & end_call) == 0)
     {
@@ -51,7 +94,7 @@ int Background::start_locked()
 {
     if (runs_.load(std::memory_order_relaxed))
         return 0;
-    calls_.store(0, std::memory_order_relaxed);
+    calls_.fetch_and(~end_call, std::memory_order_acquire);
     sigset_t all;
     sigset_t before;
     pthread_attr_t attributes;
@@ -67,10 +110,7 @@ int Background::start_locked()
     pthread_sigmask(SIG_SETMASK, &before, nullptr);
     pthread_attr_destroy(&attributes);
     if (error != 0)
-    {
-        errno = EAGAIN;
-        return -1;
-    }
+        return refuse(EAGAIN);
     pthread_setname_np(thread_, "fastalloc");
     runs_.store(true, std::memory_order_relaxed);
     return 0;
@@ -78,10 +118,8 @@ int Background::start_locked()
 
 int Background::start()
 {
-    pthread_mutex_lock(&mutex_);
-    const int result = start_locked();
-    pthread_mutex_unlock(&mutex_);
-    return result;
+    const Turn turn(mutex_);
+    return start_locked();
 }
 
 void Background::stop_locked()
@@ -90,12 +128,18 @@ void Background::stop_locked()
         return;
     call(end_call);
     pthread_join(thread_, nullptr);
+    thread_id_.store(0, std::memory_order_relaxed); // the number may be another thread's from now on
     runs_.store(false, std::memory_order_relaxed);
 }
 
 int Background::obey(BackgroundThread wanted)
 {
-    pthread_mutex_lock(&mutex_);
+    // Before its turn: somebody may have that and wait for this thread.
+    if (thread_id_.load(std::memory_order_relaxed) == own_thread_id())
+        return refuse(EDEADLK);
+    const Turn turn(mutex_);
+    if (!turn.has_come())
+        return refuse(EDEADLK);
     int result = 0;
     if (wanted == BackgroundThread::on)
         result = start_locked();
@@ -103,16 +147,13 @@ int Background::obey(BackgroundThread wanted)
         stop_locked();
     if (result == 0)
         change_option(*find_option("background_thread"), static_cast<uint64_t>(wanted));
-    pthread_mutex_unlock(&mutex_);
     return result;
 }
 
+// Whether the thread is there is not asked: one that is being started may have read the old half-life already.
 void Background::look_again()
 {
-    pthread_mutex_lock(&mutex_);
-    if (runs_.load(std::memory_order_relaxed))
-        call(other_call);
-    pthread_mutex_unlock(&mutex_);
+    call(other_call);
 }
 
 void Background::after_fork_in_child(bool may_start)

@@ -23,8 +23,8 @@ WITHOUT_CALLS = """
     __stack_chk_fail
     __stack_chk_guard bcmp dlsym environ getauxval memcmp memcpy memmove memset program_invocation_short_name
     pthread_attr_destroy pthread_attr_init pthread_attr_setstacksize pthread_key_create pthread_mutex_lock
-    pthread_mutex_unlock pthread_setspecific sigaddset sigemptyset sigfillset sigismember stderr stdin stdout strchr
-    strcspn strlen strncmp strrchr strstr syscall
+    pthread_mutex_unlock pthread_setcancelstate pthread_setspecific sigaddset sigemptyset sigfillset sigismember stderr stdin stdout
+    strchr strcspn strlen strncmp strrchr strstr syscall
 """.split()
 
 # abort sends the signal that ends the process, and exit is called where it has been; dlopen is asked for what is loaded
