@@ -272,10 +272,12 @@ FASTALLOC_EXPORT size_t fastalloc_purge(void) FASTALLOC_NOEXCEPT;
  * a part was given back. Signals are blocked in it. A process that forks has it in the child again. It
  * never starts by itself: the setting background_thread=on starts it before main, and is what this call
  * makes of the setting. Returns 0, also where it runs; or -1 with errno EAGAIN if there is no thread to
- * be had. */
+ * be had, or EDEADLK if it is called by a callback in that thread, or in one that is starting or ending it.
+ * Not a cancellation point. */
 FASTALLOC_EXPORT int fastalloc_background_thread_start(void) FASTALLOC_NOEXCEPT;
 
-/* Ends that thread and waits for its end. Returns 0, also where it does not run. */
+/* Ends that thread and waits for its end, and so for callbacks that run in it. Returns 0, also where it does
+ * not run; or -1 with errno EDEADLK as above. Not a cancellation point. */
 FASTALLOC_EXPORT int fastalloc_background_thread_stop(void) FASTALLOC_NOEXCEPT;
 
 /* ---- settings ----------------------------------------------------------------------------------- */
@@ -291,8 +293,9 @@ FASTALLOC_EXPORT int fastalloc_background_thread_stop(void) FASTALLOC_NOEXCEPT;
  *   EPERM   it can be set only when the process starts
  *   EINVAL  the value is malformed or out of range, or NULL
  *   EAGAIN  background_thread=on, and there is no thread to be had
- * Takes no lock, but with background_thread, whose thread is started or waited for, and with
- * demand_half_life. */
+ *   EDEADLK background_thread, by a callback in that thread, or in one that is starting or ending it
+ * Takes no lock, but with background_thread, whose thread is started or waited for: callbacks (hooks,
+ * observer) change any other setting, and leave this one alone. */
 FASTALLOC_EXPORT int fastalloc_option_set(const char *name, const char *value) FASTALLOC_NOEXCEPT;
 
 /* Writes the value of a setting into `buffer`, as it is written in FASTALLOC_CONF, at most `capacity` bytes
