@@ -4,6 +4,7 @@
 #include "base/bits.h"
 #include "base/config.h"
 #include "tool/survey.h"
+#include "tool/unknown.h"
 #include "watch/figures.h"
 
 #include <algorithm>
@@ -15,6 +16,12 @@ namespace
 
 // No box holds so many blocks but where a thread has slept for long: a walk that is longer may go in a circle.
 constexpr uint64_t boxed_max = 1 << 20;
+
+// What is left of a sum; nothing where figures of different moments do not fit together, or where they make no sense.
+uint64_t left_of(uint64_t sum, uint64_t part)
+{
+    return at_least_0(static_cast<int64_t>(sum - part));
+}
 
 // One look at all there is.
 class Gathering
@@ -33,7 +40,6 @@ private:
     fastalloc_arena_stats arena_row(const Copy &arena);
     uint64_t blocks_in_bin(const Copy &arena, uint32_t index) const;
     void count_boxed(uint64_t block);
-    unsigned place_of(uint64_t address);
     void add_node_heaps();
     void add_node_heap(unsigned place, fastalloc_node_stats *stats);
     void add_classes();
@@ -48,8 +54,9 @@ private:
     std::vector<Copy> arenas_;
     std::vector<uint64_t> cached_; // blocks by class
     std::vector<uint64_t> boxed_;
-    int64_t handed_out_ = 0;
-    std::map<unsigned, int64_t> handed_out_on_; // by place
+    // Signed sums: they may overflow where they make no sense, so they are added up without a sign.
+    uint64_t handed_out_ = 0;
+    std::map<unsigned, uint64_t> handed_out_on_; // by place
     uint64_t tables_bytes_ = 0;
 };
 
@@ -77,20 +84,14 @@ void Gathering::gather()
 uint64_t Gathering::blocks_in_bin(const Copy &arena, uint32_t index) const
 {
     const Layout &layout = heap_.layout;
-    const uint32_t bin = layout.arena_bins + index * layout.bin_stride;
-    const auto limit = arena.get<uint32_t>(bin + layout.bin_limit);
-    const uint32_t count = limit - arena.get<uint32_t>(bin + layout.bin_room);
-    const uint32_t spare =
-        arena.get<uint32_t>(layout.arena_backs + index * layout.back_stride + layout.back_spare_count);
+    const auto of_bin = [&](uint32_t member) {
+        return arena.get<uint32_t>(element_member(layout.arena_bins, index, layout.bin_stride, member));
+    };
+    const uint32_t limit = of_bin(layout.bin_limit);
+    const uint32_t count = limit - of_bin(layout.bin_room);
+    const auto spare =
+        arena.get<uint32_t>(element_member(layout.arena_backs, index, layout.back_stride, layout.back_spare_count));
     return uint64_t{count <= limit ? count : 0} + spare;
-}
-
-unsigned Gathering::place_of(uint64_t address)
-{
-    for (const Copy &arena : arenas_)
-        if (arena.address() == address)
-            return arena.get<uint16_t>(heap_.layout.arena_place);
-    return heap_.layout.unplaced;
 }
 
 // Along a chain of blocks on their way; one that is no block of an arena's ends it.
@@ -134,26 +135,33 @@ void Gathering::add_arenas()
     const Layout &layout = heap_.layout;
     arenas_ = heap_.arenas();
     std::map<uint64_t, uint64_t> on_the_way; // bytes in outboxes, by owner
+    std::map<uint64_t, unsigned> places;     // by address
+    for (const Copy &arena : arenas_)
+        places[arena.address()] = arena.get<uint16_t>(layout.arena_place);
     for (const Copy &arena : arenas_)
     {
-        const unsigned place = arena.get<uint16_t>(layout.arena_place);
+        const unsigned place = places[arena.address()];
         const fastalloc_arena_stats row = arena_row(arena);
         figures.arenas.push_back(row);
-        handed_out_on_[place] += arena.get<int64_t>(layout.arena_handed_out);
+        handed_out_on_[place] += arena.get<uint64_t>(layout.arena_handed_out);
         fastalloc_node_stats &node = survey_.nodes[place];
         node.cached_bytes += row.cached_bytes;
         node.boxed_bytes += row.inbox_bytes;
         node.remote_bytes += row.remote_bytes;
         count_boxed(arena.get<uint64_t>(layout.arena_inbox));
-        for (uint32_t slot = 0; slot < layout.outbox_slots && slot < 64; ++slot)
+        for (uint32_t slot = 0; slot < heap_.outbox_slots(); ++slot)
         {
-            const uint32_t offset = layout.arena_outbox + slot * layout.outbox_stride;
-            const auto owner = arena.get<uint64_t>(offset + layout.slot_owner);
-            const auto bytes = arena.get<uint32_t>(offset + layout.slot_bytes);
-            count_boxed(arena.get<uint64_t>(offset + layout.slot_first));
+            const auto of_slot = [&](uint32_t member) {
+                return element_member(layout.arena_outbox, slot, layout.outbox_stride, member);
+            };
+            const auto owner = arena.get<uint64_t>(of_slot(layout.slot_owner));
+            const auto bytes = arena.get<uint32_t>(of_slot(layout.slot_bytes));
+            count_boxed(arena.get<uint64_t>(of_slot(layout.slot_first)));
+            const auto place_of_owner = places.find(owner);
+            if (place_of_owner == places.end())
+                continue;
             on_the_way[owner] += bytes;
-            if (owner != 0 && bytes != 0)
-                survey_.nodes[place_of(owner)].boxed_bytes += bytes;
+            survey_.nodes[place_of_owner->second].boxed_bytes += bytes;
         }
         figures.totals.cached_bytes += row.cached_bytes + row.outbox_bytes;
         figures.totals.inbox_bytes += row.inbox_bytes;
@@ -167,7 +175,7 @@ void Gathering::add_arenas()
     {
         fastalloc_arena_stats &row = figures.arenas[index];
         const uint64_t waiting = row.cached_bytes + row.inbox_bytes + on_the_way[arenas_[index].address()];
-        row.live_bytes = at_least_0(arenas_[index].get<int64_t>(layout.arena_held) - static_cast<int64_t>(waiting));
+        row.live_bytes = left_of(arenas_[index].get<uint64_t>(layout.arena_held), waiting);
     }
     figures.totals.arenas = arenas_.size();
 }
@@ -180,7 +188,7 @@ void Gathering::add_node_heap(unsigned place, fastalloc_node_stats *stats)
     fastalloc_stats &totals = figures.totals;
     const bool parts_go_back = layout.options_huge == Layout::absent ||
                                (heap_.word(heap_.root.options, layout.options_huge) & 0xff) != layout.huge_hugetlb;
-    handed_out_on_[place] += static_cast<int64_t>(figure(layout.heap_handed_out));
+    handed_out_on_[place] += figure(layout.heap_handed_out);
     stats->open_bytes = figure(layout.heap_open_chunks) * heap_.chunk_bytes();
     stats->huge_chunks = figure(layout.heap_open_huge_chunks);
     stats->committed_bytes = figure(layout.heap_committed_chunks) * heap_.chunk_bytes();
@@ -206,8 +214,7 @@ void Gathering::add_node_heaps()
         add_node_heap(place, &survey_.nodes[place]);
     for (auto &[place, stats] : survey_.nodes)
     {
-        const int64_t waiting = static_cast<int64_t>(stats.cached_bytes + stats.boxed_bytes);
-        stats.live_bytes = at_least_0(handed_out_on_[place] - waiting);
+        stats.live_bytes = left_of(handed_out_on_[place], stats.cached_bytes + stats.boxed_bytes);
         stats.huge_share = stats.open_bytes == 0 ? 0 : share(stats.huge_chunks * heap_.chunk_bytes(), stats.open_bytes);
         stats.local_share = share(stats.spans_of_locals, stats.spans_of_locals + stats.spans_of_movers);
         handed_out_ += handed_out_on_[place];
@@ -220,7 +227,7 @@ void Gathering::add_classes()
     for (size_t index = 0; index < heap_.shapes.size(); ++index)
     {
         fastalloc_class_stats &row = figures.classes[index];
-        row.live_blocks = at_least_0(static_cast<int64_t>(row.live_blocks - cached_[index] - boxed_[index]));
+        row.live_blocks = left_of(row.live_blocks, cached_[index] + boxed_[index]);
         row.live_bytes = row.live_blocks * row.block_bytes;
         row.cached_bytes = cached_[index] * row.block_bytes;
         row.boxed_bytes = boxed_[index] * row.block_bytes;
@@ -238,19 +245,21 @@ void Gathering::add_outside()
     fastalloc_class_stats &row = figures.classes.back();
     row.live_blocks = row.spans = totals.outside_blocks;
     row.live_bytes = row.span_bytes = totals.outside_bytes;
-    for (const OutsideBlock &block : heap_.outside_blocks())
-    {
+    heap_.visit_outside_blocks([&](const OutsideBlock &block) {
         const auto resident = heap_.target.resident_bytes(block.address, block.address + block.bytes);
         figures.has_resident = figures.has_resident && resident;
         totals.resident_bytes += resident.value_or(0);
-    }
+        return true;
+    });
 }
 
 // Bytes that are mapped for each region.
 void Gathering::add_region_table(const void *table, uint32_t bytes)
 {
+    if (table == nullptr || bytes == Layout::absent)
+        return;
     const uint64_t regions = std::min(heap_.regions(), heap_.layout.regions);
-    for (uint64_t number = 0; table != nullptr && number < regions; ++number)
+    for (uint64_t number = 0; number < regions; ++number)
         if (const uint64_t mapped = heap_.word(table, static_cast<uint32_t>(number * sizeof(uint64_t))); mapped != 0)
         {
             tables_bytes_ += bytes;
@@ -271,9 +280,11 @@ void Gathering::add_tables()
         if (mapping.writable && mapping.begin < end && begin < mapping.end)
             totals.metadata_resident_bytes +=
                 heap_.target.resident_bytes(std::max(begin, mapping.begin), std::min(end, mapping.end)).value_or(0);
-    const uint64_t registry = in_pages(heap_.word(heap_.root.outside, layout.outside_capacity) * layout.entry_stride);
+    const uint64_t registry = in_pages(heap_.outside_table_bytes());
     const uint64_t entries = heap_.word(heap_.root.outside, layout.outside_entries);
-    tables_bytes_ += registry + in_pages(heap_.word(layout.samples_capacity) * layout.sample_stride);
+    tables_bytes_ += registry;
+    if (layout.sample_stride != Layout::absent)
+        tables_bytes_ += in_pages(heap_.word(layout.samples_capacity) * layout.sample_stride);
     totals.metadata_resident_bytes += heap_.target.resident_bytes(entries, entries + registry).value_or(0);
     add_region_table(layout.live_blocks, layout.live_blocks_bytes);
     add_region_table(layout.asked_sizes, layout.asked_sizes_bytes);
@@ -285,10 +296,6 @@ void Gathering::add_tables()
 void Gathering::add_rest()
 {
     const Layout &layout = heap_.layout;
-    const auto unknown_if_absent = [&](const void *object, uint32_t offset, const char *name) {
-        if (object == nullptr || offset == Layout::absent)
-            figures.unknown.insert(name);
-    };
     fastalloc_stats &totals = figures.totals;
     totals.held_bytes = heap_.word(layout.limits, layout.limits_held);
     totals.peak_held_bytes = heap_.word(layout.limits, layout.limits_peak_held);
@@ -299,12 +306,6 @@ void Gathering::add_rest()
     const uint64_t hard = heap_.word(heap_.root.options, layout.options_hard_limit);
     totals.limit_bytes = std::min(group == 0 ? UINT64_MAX : group, hard == 0 ? UINT64_MAX : hard);
     totals.limit_bytes = totals.limit_bytes == UINT64_MAX ? 0 : totals.limit_bytes;
-    unknown_if_absent(layout.limits, layout.limits_held, "held_bytes");
-    unknown_if_absent(layout.limits, layout.limits_peak_held, "peak_held_bytes");
-    unknown_if_absent(layout.limits, layout.limits_live_at_peak, "live_at_peak_bytes");
-    unknown_if_absent(layout.limits, layout.limits_group, "limit_bytes");
-    unknown_if_absent(layout.leased_bytes, 0, "lease_bytes");
-    unknown_if_absent(layout.purges, 0, "purges");
     figures.huge_page_bytes = heap_.target.huge_page_bytes(heap_.base, heap_.window_end());
 }
 
@@ -339,14 +340,12 @@ void Gathering::sum_up()
     totals.regions = heap_.regions();
     totals.huge_share = totals.open_bytes == 0 ? 0 : share(totals.huge_chunks * heap_.chunk_bytes(), totals.open_bytes);
     totals.local_share = share(locals, locals + movers);
-    const auto kept = static_cast<int64_t>(totals.cached_bytes + totals.inbox_bytes);
-    totals.live_bytes = at_least_0(handed_out_ - kept) + totals.outside_bytes;
+    totals.live_bytes = left_of(handed_out_, totals.cached_bytes + totals.inbox_bytes) + totals.outside_bytes;
     totals.metadata_bytes = tables_bytes_ + arena_bytes;
     totals.mapped_bytes = totals.committed_bytes + totals.outside_bytes + tables_bytes_;
     totals.resident_bytes += totals.metadata_resident_bytes;
     totals.metadata_resident_bytes += survey_.arena_resident_bytes; // which chunks have
-    for (const char *name : {"lock_waits", "shared_writes"})        // the library's business
-        figures.unknown.insert(name);
+    figures.unknown.merge(unknown_in(heap_.layout));
     if (!figures.has_resident)
         figures.unknown.insert({"resident_bytes", "metadata_resident_bytes"});
 }
@@ -366,7 +365,7 @@ Figures gather_figures(Heap &heap)
         if (changed && attempt < attempts)
             continue;
         gathering.figures.changed = changed;
-        return gathering.figures;
+        return std::move(gathering.figures);
     }
 }
 

@@ -9,10 +9,16 @@ namespace fastalloc::tool
 namespace
 {
 
-// More than a machine has threads, nodes, and outside blocks.
-constexpr size_t arenas_max = 1 << 20;
+// More than a machine has outside blocks, and than structures of any version have bytes.
 constexpr uint64_t outside_capacity_max = 1 << 26;
-constexpr uint32_t structure_bytes_max = 1 << 20;
+constexpr uint32_t region_bytes_max = 1 << 20;
+constexpr uint32_t structure_bytes_max = 1 << 16;
+constexpr uint32_t element_bytes_max = 1 << 12;
+
+bool is_within(uint32_t value, uint32_t least, uint32_t most)
+{
+    return least <= value && value <= most;
+}
 
 } // namespace
 
@@ -40,40 +46,110 @@ Heap::Heap(Target &its_target, const FoundRoot &found) : target(its_target), roo
 
 void Heap::check_layout() const
 {
-    const auto within = [](uint32_t value, uint32_t least, uint32_t most) { return least <= value && value <= most; };
-    const bool numbers = within(layout.page_shift, 12, 16) && within(layout.slice_shift, layout.page_shift, 24) &&
-                         within(layout.chunk_shift, layout.slice_shift, layout.slice_shift + 5) &&
-                         within(layout.region_shift, layout.chunk_shift, 40) && within(layout.classes, 1, 254) &&
-                         layout.small_classes <= layout.classes && within(layout.places, 1, 1 << 16);
-    bool strides = true;
-    for (const uint32_t stride :
-         {layout.record_stride, layout.chunk_stride, layout.span_pages_stride, layout.bin_stride, layout.back_stride,
-          layout.outbox_stride, layout.arena_bytes, layout.heap_stride, layout.entry_stride, layout.region_stride})
-        strides = strides && within(stride, 1, structure_bytes_max);
-    bool members = true;
-    for (const uint32_t offset :
-         {layout.bounds_limit_bytes, layout.bounds_link_secret, layout.window_chunk_tables, layout.span_kind,
-          layout.span_size_class, layout.span_slices, layout.span_back, layout.span_capacity, layout.span_handed_out,
-          layout.span_fresh, layout.region_chunks, layout.chunk_free, layout.chunk_state, layout.registry_first,
-          layout.arena_next, layout.arena_bins, layout.bin_head, layout.outside_entries, layout.outside_capacity})
-        members = members && offset < structure_bytes_max;
-    if (!numbers || !strides || !members)
+    if (!has_sound_numbers() || !has_sound_strides() || !has_needed_members())
         throw Failure("the table of the layout in " + target.description() + " makes no sense: its memory is damaged");
+}
+
+bool Heap::has_sound_numbers() const
+{
+    return is_within(layout.page_shift, 12, 16) && is_within(layout.slice_shift, layout.page_shift, 24) &&
+           is_within(layout.chunk_shift, layout.slice_shift, layout.slice_shift + 5) &&
+           is_within(layout.region_shift, layout.chunk_shift, 36) && is_within(layout.classes, 1, 254) &&
+           layout.small_classes <= layout.classes && is_within(layout.places, 1, 1 << 16);
+}
+
+// Of arrays that there are.
+bool Heap::has_sound_strides() const
+{
+    const auto is_sound = [](uint32_t array, uint32_t stride, uint32_t most) {
+        return array == Layout::absent || is_within(stride, 8, most);
+    };
+    const uint64_t chunks_bytes = uint64_t{chunks_per_region()} * layout.chunk_stride;
+    return is_within(layout.record_stride, 8, element_bytes_max) &&
+           is_within(layout.chunk_stride, 8, element_bytes_max) &&
+           is_within(layout.region_stride, 8, region_bytes_max) &&
+           layout.region_chunks + chunks_bytes <= layout.region_stride &&
+           is_within(layout.arena_bytes, 8, structure_bytes_max) &&
+           is_within(layout.heap_stride, 8, structure_bytes_max) &&
+           is_within(layout.entry_stride, 8, element_bytes_max) &&
+           is_sound(layout.arena_bins, layout.bin_stride, element_bytes_max) &&
+           is_sound(layout.arena_backs, layout.back_stride, element_bytes_max) &&
+           is_sound(layout.arena_outbox, layout.outbox_stride, element_bytes_max) &&
+           is_sound(layout.region_pages, layout.span_pages_stride, element_bytes_max);
+}
+
+// Without which nothing could be said. Of other members figures.cpp says which figures depend on them.
+bool Heap::has_needed_members() const
+{
+    const auto has = [](std::initializer_list<uint32_t> offsets) {
+        return std::all_of(offsets.begin(), offsets.end(), [](uint32_t offset) { return offset < region_bytes_max; });
+    };
+    return has({layout.bounds_base,
+                layout.bounds_limit_bytes,
+                layout.bounds_link_secret,
+                layout.window_chunk_tables,
+                layout.span_owner,
+                layout.span_kind,
+                layout.span_size_class,
+                layout.span_slices,
+                layout.span_back,
+                layout.span_capacity,
+                layout.span_handed_out,
+                layout.span_fresh,
+                layout.span_start,
+                layout.span_free_list,
+                layout.span_free_blocks,
+                layout.span_binned,
+                layout.region_place,
+                layout.region_chunks,
+                layout.chunk_free,
+                layout.chunk_written,
+                layout.chunk_state,
+                layout.chunk_pages,
+                layout.registry_first,
+                layout.arena_next,
+                layout.arena_place,
+                layout.arena_bins,
+                layout.bin_head,
+                layout.bin_room,
+                layout.bin_limit,
+                layout.arena_inbox,
+                layout.arena_inbox_bytes,
+                layout.arena_handed_out,
+                layout.arena_held,
+                layout.heap_handed_out,
+                layout.heap_committed_chunks,
+                layout.outside_blocks,
+                layout.outside_bytes,
+                layout.outside_entries,
+                layout.outside_capacity,
+                layout.entry_address,
+                layout.entry_bytes}) &&
+           (layout.arena_backs == Layout::absent || has({layout.back_spare, layout.back_spare_count})) &&
+           (layout.arena_outbox == Layout::absent ||
+            (has({layout.slot_owner, layout.slot_first, layout.slot_bytes, layout.arena_outbox_total}) &&
+             is_within(layout.outbox_slots, 1, 64)));
 }
 
 void Heap::read_shapes()
 {
     shapes.resize(layout.classes);
     target.read_all(address_in(layout.shapes), shapes.data(), shapes.size() * sizeof shapes[0]);
-    for (const Layout::Shape &shape : shapes)
+    for (size_t index = 0; index < shapes.size(); ++index)
+    {
+        const Layout::Shape &shape = shapes[index];
+        constexpr unsigned medium_capacity_max = 64; // the bits of its mask of free blocks
         if (shape.block_bytes == 0 || shape.slices == 0 || shape.capacity == 0 ||
-            uint64_t{shape.capacity} * shape.block_bytes > uint64_t{shape.slices} << layout.slice_shift)
+            uint64_t{shape.capacity} * shape.block_bytes > uint64_t{shape.slices} << layout.slice_shift ||
+            (index >= layout.small_classes && shape.capacity > medium_capacity_max))
             throw Failure("the table of classes in " + target.description() + " makes no sense: its memory is damaged");
+    }
 }
 
 void Heap::look_again()
 {
     target.forget();
+    target.effort().begin();
     base = word(root.window_bounds, layout.bounds_base);
     limit_bytes = word(root.window_bounds, layout.bounds_limit_bytes);
     secret = word(root.window_bounds, layout.bounds_link_secret);
@@ -135,8 +211,6 @@ RegionRecord Heap::region(uint64_t number)
 {
     const uint64_t address = region_address(number);
     const uint32_t count = chunks_per_region();
-    if (uint64_t{layout.region_chunks} + uint64_t{count} * layout.chunk_stride > layout.region_stride)
-        throw Damage("the table of the layout is wrong: chunks have no room in a region's record");
     RegionRecord region = {number, target.value<uint16_t>(address + layout.region_place), {}};
     if (region.place >= layout.places)
         throw Damage("region " + std::to_string(number) + " belongs to a node there is not");
@@ -205,6 +279,16 @@ uint64_t Heap::absent_blocks(uint64_t slice)
     return of_span_pages<uint64_t>(slice, layout.span_pages_absent);
 }
 
+bool Heap::touches(uint16_t pages, uint64_t begin, uint64_t end) const
+{
+    constexpr uint64_t pages_counted = 16;
+    const uint64_t last = std::min((end - 1) >> layout.page_shift, pages_counted - 1);
+    for (uint64_t page = begin >> layout.page_shift; page <= last; ++page)
+        if ((pages >> page & 1) != 0)
+            return true;
+    return false;
+}
+
 uint32_t Heap::unlisted_blocks(const SpanRecord &span, uint16_t discarded) const
 {
     if (discarded == 0)
@@ -213,14 +297,8 @@ uint32_t Heap::unlisted_blocks(const SpanRecord &span, uint16_t discarded) const
     uint32_t count = 0;
     for (uint32_t number = 0; number < shape.capacity; ++number)
     {
-        const uint32_t first = number * shape.block_bytes >> layout.page_shift;
-        const uint32_t last = ((number + 1) * shape.block_bytes - 1) >> layout.page_shift;
-        for (uint32_t page = first; page <= last; ++page)
-            if (page < 16 && (discarded >> page & 1) != 0)
-            {
-                ++count;
-                break;
-            }
+        const uint64_t begin = uint64_t{number} * shape.block_bytes;
+        count += touches(discarded, begin, begin + shape.block_bytes);
     }
     return count;
 }
@@ -264,20 +342,29 @@ uint64_t Heap::next_of(uint64_t block)
     return target.value<uint64_t>(block) ^ secret;
 }
 
-std::vector<Copy> Heap::arenas()
+void Heap::visit_arenas(const std::function<void(Copy &&)> &visit)
 {
-    std::vector<Copy> arenas;
     std::set<uint64_t> seen;
     uint64_t arena = word(root.registry, layout.registry_first);
-    while (arena != 0 && arenas.size() < arenas_max)
+    while (arena != 0)
     {
         if (!contains(arena) || record(((arena - base) >> layout.slice_shift)).kind != SpanKind::metadata)
             throw Damage("the list of arenas leads astray, to " + hexadecimal(arena));
         if (!seen.insert(arena).second)
             throw Damage("the list of arenas goes in a circle at " + hexadecimal(arena));
-        arenas.emplace_back(target, arena, layout.arena_bytes);
-        arena = arenas.back().get<uint64_t>(layout.arena_next);
+        Copy copy(target, arena, layout.arena_bytes);
+        arena = copy.get<uint64_t>(layout.arena_next);
+        visit(std::move(copy));
     }
+}
+
+std::vector<Copy> Heap::arenas()
+{
+    std::vector<Copy> arenas;
+    visit_arenas([&](Copy &&arena) {
+        target.effort().keep(layout.arena_bytes + sizeof arena);
+        arenas.push_back(std::move(arena));
+    });
     return arenas;
 }
 
@@ -299,25 +386,33 @@ std::vector<unsigned> Heap::used_places()
     return places;
 }
 
-std::vector<OutsideBlock> Heap::outside_blocks()
+uint64_t Heap::outside_table_bytes()
 {
-    const uint64_t entries = word(root.outside, layout.outside_entries);
     const uint64_t capacity = word(root.outside, layout.outside_capacity);
-    std::vector<OutsideBlock> blocks;
     if (capacity > outside_capacity_max)
         throw Damage("the table of outside blocks has room for " + std::to_string(capacity));
-    std::vector<char> bytes(capacity * layout.entry_stride);
-    if (capacity != 0)
-        target.read_all(entries, bytes.data(), bytes.size());
-    for (uint64_t slot = 0; slot < capacity; ++slot)
+    return capacity * layout.entry_stride;
+}
+
+void Heap::visit_outside_blocks(const std::function<bool(const OutsideBlock &)> &visit)
+{
+    const uint64_t entries = word(root.outside, layout.outside_entries);
+    const uint64_t table_bytes = outside_table_bytes();
+    const uint64_t piece_bytes = uint64_t{256} * layout.entry_stride;
+    for (uint64_t done = 0; done < table_bytes; done += piece_bytes)
     {
-        const View entry(bytes.data() + slot * layout.entry_stride, layout.entry_stride);
-        const auto address = entry.get<uint64_t>(layout.entry_address);
-        const auto length = entry.get<uint64_t>(layout.entry_bytes);
-        if (address != 0 && address + length >= address)
-            blocks.push_back({address, length, entry.get<uint16_t>(layout.entry_place)});
+        const Copy piece(target, entries + done, static_cast<uint32_t>(std::min(piece_bytes, table_bytes - done)));
+        for (uint32_t slot = 0; slot < piece.bytes(); slot += layout.entry_stride)
+        {
+            const auto address = piece.get<uint64_t>(slot + layout.entry_address);
+            const auto length = piece.get<uint64_t>(slot + layout.entry_bytes);
+            OutsideBlock block = {address, length, std::nullopt};
+            if (layout.entry_place != Layout::absent)
+                block.place = piece.get<uint16_t>(element_member(slot, 0, 0, layout.entry_place));
+            if (address != 0 && address + length >= address && !visit(block))
+                return;
+        }
     }
-    return blocks;
 }
 
 uint64_t Heap::changes()
@@ -332,8 +427,7 @@ uint64_t Heap::changes()
               word(root.outside, layout.outside_times_locked);
         for (const unsigned place : used_places())
             sum += node_heap(place).get<uint64_t>(layout.heap_times_locked);
-        for (const Copy &arena : arenas())
-            sum += arena.get<uint64_t>(layout.arena_times_locked);
+        visit_arenas([&](const Copy &arena) { sum += arena.get<uint64_t>(layout.arena_times_locked); });
     }
     catch (const Damage &)
     {

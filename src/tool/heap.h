@@ -2,8 +2,9 @@
 //
 // Heap: the structures of a target's allocator, copied and taken apart as its table of the layout says.
 //
-// Each copy is of one moment, and nobody says that two are of the same. Everything read is held against the bounds it must
-// have; what has not is Damage. Walks along lists have an end.
+// Each copy is of one moment, and nobody says that two are of the same. What leads on, sizes, numbers and addresses, is held
+// against the bounds it must have; what has not is Damage. All readings count as the target's effort, so walks have an end.
+// Figures are taken as they are.
 //
 // One thread. Requires that the target lives as long.
 #pragma once
@@ -13,11 +14,21 @@
 #include "tool/root_search.h"
 
 #include <cstring>
+#include <functional>
 #include <string>
 #include <vector>
 
 namespace fastalloc::tool
 {
+
+// Where a member of an element of an array lies, absent where the array or the member is.
+inline uint32_t element_member(uint32_t array, uint32_t index, uint32_t stride, uint32_t member)
+{
+    if (array == Layout::absent || member == Layout::absent)
+        return Layout::absent;
+    const uint64_t offset = array + uint64_t{index} * stride + member;
+    return offset < Layout::absent ? static_cast<uint32_t>(offset) : Layout::absent - 1; // outside of any structure
+}
 
 // The bytes of a structure of the target, and its members by their offsets.
 class View
@@ -55,6 +66,11 @@ public:
     uint64_t address() const
     {
         return address_;
+    }
+
+    size_t bytes() const
+    {
+        return bytes_.size();
     }
 
     template <typename Value>
@@ -133,7 +149,7 @@ struct OutsideBlock
 {
     uint64_t address;
     uint64_t bytes;
-    unsigned place;
+    std::optional<unsigned> place; // nothing where the library does not note it
 };
 
 class Heap
@@ -186,6 +202,9 @@ public:
     uint16_t discarded_pages(uint64_t slice);
     uint64_t absent_blocks(uint64_t slice);
 
+    // Whether bytes of a small span, from its begin on, lie on one of these pages.
+    bool touches(uint16_t pages, uint64_t begin, uint64_t end) const;
+
     // Blocks that were handed out once, are free and in no list, for their pages were discarded. Requires: small.
     uint32_t unlisted_blocks(const SpanRecord &span, uint16_t discarded) const;
 
@@ -201,7 +220,18 @@ public:
     std::vector<Copy> arenas();
     Copy node_heap(unsigned place);
     std::vector<unsigned> used_places();
-    std::vector<OutsideBlock> outside_blocks();
+
+    // Slots that an outbox of an arena has, 0 where there are none.
+    uint32_t outbox_slots() const
+    {
+        return layout.arena_outbox == Layout::absent ? 0 : layout.outbox_slots;
+    }
+
+    // Until the visitor returns false.
+    void visit_outside_blocks(const std::function<bool(const OutsideBlock &)> &visit);
+
+    // What their table takes up.
+    uint64_t outside_table_bytes();
 
     // Of a running process: grows with each taking of a lock by which anything but a thread's own bins changes.
     uint64_t changes();
@@ -251,7 +281,11 @@ public:
 private:
     Heap(Target &its_target, const FoundRoot &found);
     void check_layout() const;
+    bool has_sound_numbers() const;
+    bool has_sound_strides() const;
+    bool has_needed_members() const;
     void read_shapes();
+    void visit_arenas(const std::function<void(Copy &&)> &visit);
     ChunkRecord taken_apart(uint64_t number, const View &copy) const;
     uint64_t region_address(uint64_t number);
 

@@ -169,11 +169,8 @@ std::string Locating::where_free(const SpanRecord &head, uint64_t number)
     if (age >= head.fresh)
         return "its span, never handed out";
     const uint16_t discarded = head.paged ? heap_.discarded_pages(head.slice) : 0;
-    const uint32_t shift = heap_.layout.page_shift;
-    const uint64_t first = number * found.bytes >> shift;
-    for (uint64_t page = first; page <= ((number + 1) * found.bytes - 1) >> shift; ++page)
-        if (page < 16 && (discarded >> page & 1) != 0)
-            return "its span, its page given back";
+    if (heap_.touches(discarded, number * found.bytes, (number + 1) * found.bytes))
+        return "its span, its page given back";
     if (heap_.listed_blocks(head)[number])
         return "its span";
     return where_waiting(head.owner);
@@ -190,22 +187,21 @@ std::string Locating::where_waiting(uint64_t owner)
             {
                 if (heap_.shapes[index].block_bytes != found.bytes)
                     continue;
-                const uint32_t bin = layout.arena_bins + index * layout.bin_stride;
-                const uint32_t back = layout.arena_backs + index * layout.back_stride;
-                if (chain_has(arena.get<uint64_t>(bin + layout.bin_head), found.begin) ||
-                    chain_has(arena.get<uint64_t>(back + layout.back_spare), found.begin))
+                const uint32_t head = element_member(layout.arena_bins, index, layout.bin_stride, layout.bin_head);
+                const uint32_t spare = element_member(layout.arena_backs, index, layout.back_stride, layout.back_spare);
+                if (chain_has(arena.get<uint64_t>(head), found.begin) ||
+                    chain_has(arena.get<uint64_t>(spare), found.begin))
                     return "a bin of its arena";
             }
             if (chain_has(arena.get<uint64_t>(layout.arena_inbox), found.begin))
                 return "the inbox of its arena";
         }
-        for (uint32_t slot = 0; slot < std::min(layout.outbox_slots, 64u); ++slot)
-        {
-            const uint32_t offset = layout.arena_outbox + slot * layout.outbox_stride;
-            if (arena.get<uint64_t>(offset + layout.slot_owner) == owner &&
-                chain_has(arena.get<uint64_t>(offset + layout.slot_first), found.begin))
+        const auto member = [&](uint32_t slot, uint32_t offset) {
+            return arena.get<uint64_t>(element_member(layout.arena_outbox, slot, layout.outbox_stride, offset));
+        };
+        for (uint32_t slot = 0; slot < heap_.outbox_slots(); ++slot)
+            if (member(slot, layout.slot_owner) == owner && chain_has(member(slot, layout.slot_first), found.begin))
                 return "the outbox of the thread that freed it";
-        }
     }
     return "";
 }
@@ -243,25 +239,25 @@ void Locating::look_at_owner(uint64_t owner)
 
 bool Locating::look_outside()
 {
-    for (const OutsideBlock &block : heap_.outside_blocks())
-        if (found.address - block.address < block.bytes)
-        {
-            found.what = "outside";
-            found.is_block = true;
-            found.is_live = true;
-            found.begin = block.address;
-            found.bytes = block.bytes;
-            found.node = heap_.node_of(block.place);
+    heap_.visit_outside_blocks([&](const OutsideBlock &block) {
+        if (found.address - block.address >= block.bytes)
             return true;
-        }
-    return false;
+        found.what = "outside";
+        found.is_block = true;
+        found.is_live = true;
+        found.begin = block.address;
+        found.bytes = block.bytes;
+        if (block.place)
+            found.node = heap_.node_of(*block.place);
+        return false;
+    });
+    return found.is_block;
 }
 
 void Locating::look_beside_window()
 {
     const uint64_t entries = heap_.word(heap_.root.outside, heap_.layout.outside_entries);
-    const uint64_t entries_bytes =
-        heap_.word(heap_.root.outside, heap_.layout.outside_capacity) * heap_.layout.entry_stride;
+    const uint64_t entries_bytes = heap_.outside_table_bytes();
     const Mapping *const mapping = heap_.target.mapping_at(found.address);
     if (heap_.base != 0 && heap_.tables_begin() <= found.address && found.address < heap_.window_end() &&
         (mapping == nullptr || mapping->name.compare(0, 6, "[anon:") == 0 || mapping->name.empty()))

@@ -155,6 +155,14 @@ std::string sums_of(int process)
     return lines.empty() ? "" : "\n/proc/" + std::to_string(process) + "/" + source + " says of its memory:" + lines;
 }
 
+// Bits of a page's word in /proc/PID/pagemap: Documentation/admin-guide/mm/pagemap.rst.
+constexpr uint64_t page_is_present = uint64_t{1} << 63;
+
+uint64_t kernel_page_bytes()
+{
+    return static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
+}
+
 class Process final : public Target
 {
 public:
@@ -177,6 +185,8 @@ private:
     void refuse_what_has_no_memory() const;
     void refuse_32_bits() const;
     void try_to_read();
+    template <typename Visit>
+    bool look_at_pages(uint64_t begin, uint64_t end, const Visit &visit);
 
     int handle_; // that becomes readable when it ends; -1 where the kernel has none
     int pagemap_ = -1;
@@ -281,26 +291,44 @@ bool Process::read(uint64_t address, void *to, size_t bytes)
     return true;
 }
 
-// A word for each page, bit 63 set where it is present: Documentation/admin-guide/mm/pagemap.rst.
+// Address space that is only reserved has no pages, and may be larger than can be asked about.
 std::optional<uint64_t> Process::resident_bytes(uint64_t begin, uint64_t end)
 {
+    uint64_t pages = 0;
+    bool is_known = true;
+    effort_.spend(Effort::of_step);
+    const auto first = std::partition_point(mappings_.begin(), mappings_.end(),
+                                            [&](const Mapping &mapping) { return mapping.end <= begin; });
+    for (auto mapping = first; mapping != mappings_.end() && mapping->begin < end; ++mapping)
+        if (mapping->readable || mapping->writable)
+            is_known = look_at_pages(std::max(begin, mapping->begin), std::min(end, mapping->end),
+                                     [&](uint64_t, uint64_t word) { pages += (word & page_is_present) != 0; }) &&
+                       is_known;
+    return is_known ? std::optional(pages * kernel_page_bytes()) : std::nullopt;
+}
+
+// What the kernel says of each page, as far as there are any; false where it says nothing.
+template <typename Visit>
+bool Process::look_at_pages(uint64_t begin, uint64_t end, const Visit &visit)
+{
     if (pagemap_ < 0)
-        return std::nullopt;
-    const auto page = static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
+        return false;
+    const uint64_t page = kernel_page_bytes();
     uint64_t words[4096];
-    uint64_t present = 0;
     for (uint64_t first = begin / page; first * page < end;)
     {
         const uint64_t left = (end - first * page + page - 1) / page;
         const size_t wanted = std::min<uint64_t>(left, std::size(words)) * sizeof words[0];
+        effort_.spend(Effort::of_reading + wanted);
         const ssize_t bytes = pread(pagemap_, words, wanted, static_cast<off_t>(first * sizeof words[0]));
         if (bytes <= 0 || bytes % static_cast<ssize_t>(sizeof words[0]) != 0)
-            return bytes == 0 ? std::optional(present * page) : std::nullopt; // 0: it has ended
+            return bytes == 0; // it has ended
         const auto count = static_cast<size_t>(bytes) / sizeof words[0];
-        present += static_cast<uint64_t>(std::count_if(words, words + count, [](uint64_t word) { return word >> 63; }));
+        for (size_t index = 0; index < count; ++index)
+            visit((first + index) * page, words[index]);
         first += count;
     }
-    return present * page;
+    return true;
 }
 
 std::optional<uint64_t> Process::huge_page_bytes(uint64_t begin, uint64_t end)

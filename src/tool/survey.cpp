@@ -90,11 +90,12 @@ void Survey::look_at_chunk(const ChunkRecord &chunk)
         node_->unbacked_bytes += bytes;
     else
         throw Damage("chunk " + std::to_string(chunk.number) + " is in a state there is not");
+    heap_.target.effort().keep(sizeof found);
     figures_.chunks.push_back(found);
 }
 
-// A large block may have begun in a chunk before. Of records only those of heads are read: others may never have been
-// written, and to read them would give the process a page for them.
+// A large block may have begun in a chunk before. Of records only those of heads are read, for they have been written: to
+// read others might give the process a page for them.
 void Survey::look_at_spans(const ChunkRecord &chunk, ChunkFigures *found)
 {
     const uint64_t first = chunk.number * heap_.slices_per_chunk();
@@ -145,6 +146,7 @@ uint32_t Survey::look_at_head(const SpanRecord &span, ChunkFigures *found)
     case SpanKind::metadata:
         node_->arena_bytes += heap_.slice_bytes();
         found->metadata_bytes += heap_.slice_bytes();
+        heap_.target.effort().keep(sizeof span.slice);
         arena_slices_.push_back(span.slice);
         return 1;
     case SpanKind::lost:

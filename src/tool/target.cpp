@@ -47,6 +47,7 @@ std::string Target::description() const
 
 void Target::read_all(uint64_t address, void *to, size_t bytes)
 {
+    effort_.spend(Effort::of_reading + bytes);
     if (!read(address, to, bytes))
         throw Damage("cannot read " + std::to_string(bytes) + " bytes at " + hexadecimal(address) + " of " +
                      description());
@@ -60,6 +61,7 @@ void Target::read_kept(uint64_t address, void *to, size_t bytes)
         const uint64_t page = address / page_bytes;
         const size_t offset = address % page_bytes;
         const size_t here = std::min(bytes, page_bytes - offset);
+        effort_.spend(Effort::of_step);
         auto kept = pages_.find(page);
         if (kept == pages_.end())
         {

@@ -10,6 +10,7 @@
 
 #include "tool/characters.h"
 #include "tool/command.h"
+#include "tool/effort.h"
 #include "tool/words.h"
 
 #include <array>
@@ -57,7 +58,7 @@ public:
     // False if any of these bytes cannot be read.
     virtual bool read(uint64_t address, void *to, size_t bytes) = 0;
 
-    // Pages of an address range that have memory, in bytes. Nothing where that is not known.
+    // Pages of an address range that have memory, in bytes, as far as it is mapped. Nothing where that is not known.
     virtual std::optional<uint64_t> resident_bytes(uint64_t begin, uint64_t end) = 0;
 
     // Of the mappings in an address range, what lies on huge pages. The same.
@@ -123,6 +124,12 @@ public:
         pages_.clear();
     }
 
+    // What the look at it has cost. Readings by read() alone are the caller's to count.
+    Effort &effort()
+    {
+        return effort_;
+    }
+
 protected:
     Target() = default;
 
@@ -130,6 +137,7 @@ protected:
     std::string program_;
     std::string file_;
     int process_ = 0;
+    Effort effort_;
 
 private:
     static constexpr size_t page_bytes = 4096;
