@@ -84,7 +84,6 @@ struct Layout
     uint32_t arena_bytes;
     uint32_t arena_next, arena_words;                       // u64
     uint32_t arena_place;                                   // u16
-    uint32_t arena_has_samples, arena_is_common;            // u8
     uint32_t arena_bins, bin_stride, bin_head;              // an array by class; u64
     uint32_t bin_room, bin_limit;                           // u32
     uint32_t arena_backs, back_stride, back_spare;          // an array by class; u64

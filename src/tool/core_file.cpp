@@ -2,10 +2,12 @@
 //
 // A core file: what the kernel, or a debugger, wrote of a process's memory. Each segment says which addresses it has and
 // where in the file they are; notes say which files were mapped where, and which threads there were.
+#include "tool/descriptor.h"
 #include "tool/target.h"
 
 #include <algorithm>
 #include <cerrno>
+#include <climits>
 #include <cstring>
 #include <elf.h>
 #include <fcntl.h>
@@ -22,38 +24,28 @@ namespace
 class Bytes
 {
 public:
-    explicit Bytes(const std::string &path) : file_(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK))
+    Bytes(const std::string &path, Effort *effort)
+        : file_(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)), effort_(*effort)
     {
         struct stat found;
-        const bool is_open = file_ >= 0 && fstat(file_, &found) == 0;
+        const bool is_open = file_.is_open() && fstat(file_.number(), &found) == 0;
         const char *const why = !is_open                  ? strerror(errno)
                                 : !S_ISREG(found.st_mode) ? "it is no core file, and no number of a process"
                                                           : nullptr;
         if (why != nullptr)
-        {
-            if (file_ >= 0)
-                close(file_);
             throw Failure("cannot read " + path + ": " + why);
-        }
         bytes_ = static_cast<uint64_t>(found.st_size);
     }
-
-    ~Bytes()
-    {
-        close(file_);
-    }
-
-    Bytes(const Bytes &) = delete;
-    Bytes &operator=(const Bytes &) = delete;
 
     bool copy(uint64_t offset, void *to, uint64_t bytes) const
     {
         if (offset > bytes_ || bytes > bytes_ - offset)
             return false;
+        effort_.spend(Effort::of_step + bytes);
         auto *destination = static_cast<char *>(to);
         while (bytes != 0)
         {
-            const ssize_t done = pread(file_, destination, bytes, static_cast<off_t>(offset));
+            const ssize_t done = pread(file_.number(), destination, bytes, static_cast<off_t>(offset));
             if (done <= 0)
                 return false;
             destination += done;
@@ -75,9 +67,13 @@ public:
     }
 
 private:
-    int file_;
+    Descriptor file_;
+    Effort &effort_;
     uint64_t bytes_ = 0;
 };
+
+// More than a process can have mappings.
+constexpr uint64_t headers_max = 1 << 20;
 
 struct Segment
 {
@@ -102,14 +98,16 @@ constexpr Elf64_Half own_machine = EM_AARCH64;
 class CoreFile final : public Target
 {
 public:
-    explicit CoreFile(const char *path) : bytes_(path)
+    explicit CoreFile(const char *path) : bytes_(path, &effort_)
     {
         file_ = path;
-        read_headers();
+        const std::vector<Elf64_Phdr> notes = read_headers();
         std::sort(segments_.begin(), segments_.end(),
                   [](const Segment &one, const Segment &other) { return one.begin < other.begin; });
         std::sort(mappings_.begin(), mappings_.end(),
                   [](const Mapping &one, const Mapping &other) { return one.begin < other.begin; });
+        for (const Elf64_Phdr &note : notes)
+            read_notes(note.p_offset, std::min<uint64_t>(note.p_filesz, bytes_.size()));
         if (segments_.empty())
             throw Failure("cannot read " + file_ + ": it has no memory of the process");
     }
@@ -133,25 +131,32 @@ public:
         return false;
     }
 
+    bool is_cut_off() const override
+    {
+        return is_cut_off_;
+    }
+
     bool has_ended() const override
     {
         return true;
     }
 
 private:
-    void read_headers();
+    std::vector<Elf64_Phdr> read_headers();
     void add_segment(const Elf64_Phdr &header);
     void read_notes(uint64_t offset, uint64_t bytes);
     void read_note(uint32_t type, uint64_t offset, uint64_t bytes);
     void name_files(uint64_t offset, uint64_t bytes);
 
     Bytes bytes_;
+    bool is_cut_off_ = false;
     std::vector<Segment> segments_;
     std::vector<ThreadPointer> thread_pointers_;
     int noted_thread_ = 0; // the last one a note was about
 };
 
-void CoreFile::read_headers()
+// Returns those of notes.
+std::vector<Elf64_Phdr> CoreFile::read_headers()
 {
     Elf64_Ehdr header;
     if (!bytes_.get(0, &header) || memcmp(header.e_ident, ELFMAG, SELFMAG) != 0 || header.e_type != ET_CORE)
@@ -166,6 +171,8 @@ void CoreFile::read_headers()
             throw Failure(file_ + " is cut off");
         count = section.sh_info;
     }
+    if (count > headers_max)
+        throw Failure(file_ + " is no core file: it has " + std::to_string(count) + " parts");
     std::vector<Elf64_Phdr> notes;
     for (uint64_t number = 0; number < count; ++number)
     {
@@ -177,8 +184,7 @@ void CoreFile::read_headers()
         else if (program.p_type == PT_NOTE)
             notes.push_back(program);
     }
-    for (const Elf64_Phdr &note : notes)
-        read_notes(note.p_offset, std::min<uint64_t>(note.p_filesz, bytes_.size()));
+    return notes;
 }
 
 void CoreFile::add_segment(const Elf64_Phdr &header)
@@ -186,6 +192,7 @@ void CoreFile::add_segment(const Elf64_Phdr &header)
     if (header.p_memsz == 0 || header.p_vaddr + header.p_memsz < header.p_vaddr)
         return;
     const uint64_t in_file = std::min(header.p_filesz, header.p_memsz);
+    is_cut_off_ = is_cut_off_ || header.p_offset > bytes_.size() || in_file > bytes_.size() - header.p_offset;
     segments_.push_back({header.p_vaddr, header.p_memsz, header.p_offset, in_file});
     mappings_.push_back({header.p_vaddr, header.p_vaddr + header.p_memsz, (header.p_flags & PF_R) != 0,
                          (header.p_flags & PF_W) != 0, true, false, ""});
@@ -218,6 +225,7 @@ void CoreFile::read_note(uint32_t type, uint64_t offset, uint64_t bytes)
     if (elf_prstatus status; type == NT_PRSTATUS && bytes >= sizeof status && bytes_.get(offset, &status))
     {
         noted_thread_ = status.pr_pid;
+        effort_.keep(sizeof(ThreadPointer));
 #if defined(__x86_64__)
         constexpr size_t fs_base = 21; // struct user_regs_struct
         thread_pointers_.push_back({noted_thread_, status.pr_reg[fs_base]});
@@ -246,13 +254,17 @@ void CoreFile::name_files(uint64_t offset, uint64_t bytes)
         if (!bytes_.get(offset + (2 + 3 * number) * sizeof count, &range))
             return;
         while (name_at < offset + bytes && bytes_.get(name_at++, &character) && character != 0)
-            name += character;
-        for (Mapping &mapping : mappings_)
-            if (mapping.begin < range[1] && range[0] < mapping.end)
-            {
-                mapping.has_file = true;
-                mapping.name = harmless(name);
-            }
+            if (name.size() < PATH_MAX)
+                name += character;
+        const auto first = std::partition_point(mappings_.begin(), mappings_.end(),
+                                                [&](const Mapping &mapping) { return mapping.end <= range[0]; });
+        for (auto mapping = first; mapping != mappings_.end() && mapping->begin < range[1]; ++mapping)
+        {
+            effort_.spend(Effort::of_step);
+            effort_.keep(name.size());
+            mapping->has_file = true;
+            mapping->name = harmless(name);
+        }
     }
 }
 

@@ -364,6 +364,8 @@ Figures gather_figures(Heap &heap)
         const bool changed = heap.changes() != before;
         if (changed && attempt < attempts)
             continue;
+        if (!gathering.figures.damage.empty())
+            heap.target.require_life();
         gathering.figures.changed = changed;
         return std::move(gathering.figures);
     }

@@ -281,9 +281,6 @@ public:
 private:
     Heap(Target &its_target, const FoundRoot &found);
     void check_layout() const;
-    bool has_sound_numbers() const;
-    bool has_sound_strides() const;
-    bool has_needed_members() const;
     void read_shapes();
     void visit_arenas(const std::function<void(Copy &&)> &visit);
     ChunkRecord taken_apart(uint64_t number, const View &copy) const;

@@ -244,11 +244,13 @@ int map(Words words)
     const auto operands = operands_of(reader, {"a process or core file"});
     if (path == nullptr)
         throw UsageFailure("where to? -o FILE.svg is missing");
-    const std::unique_ptr<Target> target = open_target(operands[0]);
-    Heap heap(*target);
-    heap.require_window();
-    const Figures figures = gather_figures(heap);
-    const std::string picture = Drawing(heap, figures).draw();
+    std::string picture;
+    look_at(operands[0], [&](Target &target) {
+        Heap heap(target);
+        heap.require_window();
+        const Figures figures = gather_figures(heap);
+        picture = Drawing(heap, figures).draw();
+    });
     if (strcmp(path, "-") == 0)
         fputs(picture.c_str(), stdout);
     else

@@ -3,6 +3,9 @@
 // A running process, read by process_vm_readv: it is neither stopped nor changed, and no memory of it is written. Where
 // that is refused, who could allow it is named, and what the kernel says of the process's memory anyway.
 #include "base/config.h"
+#include "tool/descriptor.h"
+#include "tool/process_files.h"
+#include "tool/refusal.h"
 #include "tool/target.h"
 
 #include <algorithm>
@@ -10,11 +13,9 @@
 #include <cstdio>
 #include <cstring>
 #include <fcntl.h>
+#include <filesystem>
 #include <fstream>
 #include <poll.h>
-#include <signal.h>
-#include <sstream>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -23,33 +24,6 @@ namespace fastalloc::tool
 {
 namespace
 {
-
-std::string path_of(int process, const char *file)
-{
-    return "/proc/" + std::to_string(process) + "/" + file;
-}
-
-// Empty if it cannot be read.
-std::string contents_of(const std::string &path)
-{
-    std::ifstream file(path);
-    std::ostringstream text;
-    text << file.rdbuf();
-    return text.str();
-}
-
-// What follows "Key:" in a line of a file like /proc/PID/status, empty without one.
-std::string field_of(const std::string &text, const std::string &key)
-{
-    std::istringstream lines(text);
-    for (std::string line; std::getline(lines, line);)
-        if (line.compare(0, key.size() + 1, key + ":") == 0)
-        {
-            const size_t begin = line.find_first_not_of(" \t", key.size() + 1);
-            return begin == std::string::npos ? "" : line.substr(begin);
-        }
-    return "";
-}
 
 std::string without_newline(std::string text)
 {
@@ -87,76 +61,10 @@ std::vector<Mapping> mappings_of(int process)
     return mappings;
 }
 
-// Of the files under /proc that only who may read the process may read: root's where it has hidden itself.
-uid_t owner_of(int process)
-{
-    struct stat found;
-    return stat(path_of(process, "maps").c_str(), &found) == 0 ? found.st_uid : static_cast<uid_t>(-1);
-}
-
-bool has_capability_to_trace()
-{
-    constexpr unsigned cap_sys_ptrace = 19;
-    const std::string mask = field_of(contents_of("/proc/self/status"), "CapEff");
-    return (strtoull(mask.c_str(), nullptr, 16) >> cap_sys_ptrace & 1) != 0;
-}
-
-// A symbolic link under /proc that says which user namespace a process is in; empty where it may not be read.
-std::string user_namespace_of(const std::string &process)
-{
-    char name[64];
-    const ssize_t length = readlink(("/proc/" + process + "/ns/user").c_str(), name, sizeof name);
-    return length > 0 ? std::string(name, static_cast<size_t>(length)) : "";
-}
-
-// Who keeps us from reading the process.
-std::string reason_of_refusal(int process)
-{
-    const std::string status = contents_of(path_of(process, "status"));
-    const std::string uids = field_of(status, "Uid");
-    const unsigned long owner = strtoul(uids.c_str(), nullptr, 10);
-    if (!uids.empty() && owner != geteuid() && !has_capability_to_trace())
-        return "it belongs to the user " + std::to_string(owner) + " and this is " + std::to_string(geteuid()) +
-               ": run the command as that user, or with CAP_SYS_PTRACE";
-    const std::string theirs = user_namespace_of(std::to_string(process));
-    if (has_capability_to_trace() && !theirs.empty() && theirs != user_namespace_of("self"))
-        return "it is in another user namespace, a container's: run the command there, or on the host with "
-               "CAP_SYS_PTRACE";
-    const int scope = atoi(contents_of("/proc/sys/kernel/yama/ptrace_scope").c_str());
-    if (scope == 3)
-        return "kernel.yama.ptrace_scope is 3: nobody may read another process until the next boot";
-    if (has_capability_to_trace())
-        return "a security module or a filter of system calls does not allow it";
-    if (scope != 0)
-        return "kernel.yama.ptrace_scope is " + std::to_string(scope) +
-               ": only with CAP_SYS_PTRACE, as root has it, or where that is 0";
-    if (owner_of(process) != geteuid())
-        return "it has made itself unreadable (prctl PR_SET_DUMPABLE, a set-user-id program): "
-               "run the command with CAP_SYS_PTRACE, as root has it";
-    return "the kernel does not allow it: run the command with CAP_SYS_PTRACE, as root has it";
-}
-
-// A line for each sum the kernel gives of the memory, behind the failure's; nothing where that may not be read either.
-std::string sums_of(int process)
-{
-    std::string source = "smaps_rollup";
-    std::string text = contents_of(path_of(process, source.c_str()));
-    std::vector<std::string> keys = {"Rss", "Pss", "Private_Dirty", "AnonHugePages", "Swap"};
-    if (text.empty())
-    {
-        source = "status";
-        text = contents_of(path_of(process, source.c_str()));
-        keys = {"VmSize", "VmRSS", "RssAnon", "VmSwap", "Threads"};
-    }
-    std::string lines;
-    for (const std::string &key : keys)
-        if (const std::string found = field_of(text, key); !found.empty())
-            lines.append("\n  ").append(key).append(": ").append(found);
-    return lines.empty() ? "" : "\n/proc/" + std::to_string(process) + "/" + source + " says of its memory:" + lines;
-}
-
 // Bits of a page's word in /proc/PID/pagemap: Documentation/admin-guide/mm/pagemap.rst.
 constexpr uint64_t page_is_present = uint64_t{1} << 63;
+constexpr uint64_t page_is_swapped = uint64_t{1} << 62;
+constexpr uint64_t page_is_shared = uint64_t{1} << 61; // a file's, or of shared memory
 
 uint64_t kernel_page_bytes()
 {
@@ -167,11 +75,11 @@ class Process final : public Target
 {
 public:
     explicit Process(int process);
-    ~Process() override;
 
     bool read(uint64_t address, void *to, size_t bytes) override;
     std::optional<uint64_t> resident_bytes(uint64_t begin, uint64_t end) override;
     std::optional<uint64_t> huge_page_bytes(uint64_t begin, uint64_t end) override;
+    std::vector<Range> written_ranges(uint64_t begin, uint64_t end) override;
     int thread_at(uint64_t address) override;
 
     bool is_running() const override
@@ -182,18 +90,23 @@ public:
     bool has_ended() const override;
 
 private:
+    static void refuse_foreign_numbers();
     void refuse_what_has_no_memory() const;
     void refuse_32_bits() const;
     void try_to_read();
+    int thread_called(int own_number) const;
     template <typename Visit>
     bool look_at_pages(uint64_t begin, uint64_t end, const Visit &visit);
 
-    int handle_; // that becomes readable when it ends; -1 where the kernel has none
-    int pagemap_ = -1;
+    Descriptor handle_; // that becomes readable when it ends; none where the kernel has none
+    Descriptor pagemap_;
 };
 
-Process::Process(int process) : handle_(static_cast<int>(syscall(SYS_pidfd_open, process, 0)))
+Process::Process(int process)
+    : handle_(static_cast<int>(syscall(SYS_pidfd_open, process, 0))),
+      pagemap_(open(path_of(process, "pagemap").c_str(), O_RDONLY | O_CLOEXEC))
 {
+    refuse_foreign_numbers();
     process_ = process;
     program_ = harmless(without_newline(contents_of(path_of(process, "comm"))));
     refuse_what_has_no_memory();
@@ -201,23 +114,29 @@ Process::Process(int process) : handle_(static_cast<int>(syscall(SYS_pidfd_open,
     // What may be read, process_vm_readv says, and not the mappings, which a process that is being ended has none of.
     try_to_read();
     refuse_32_bits();
-    pagemap_ = open(path_of(process, "pagemap").c_str(), O_RDONLY | O_CLOEXEC);
 }
 
-Process::~Process()
-{
-    if (pagemap_ >= 0)
-        close(pagemap_);
-    if (handle_ >= 0)
-        close(handle_);
-}
-
+// A process that is ending has no memory before it counts as ended.
 bool Process::has_ended() const
 {
-    pollfd event = {handle_, POLLIN, 0};
-    if (handle_ >= 0)
-        return poll(&event, 1, 0) == 1;
-    return kill(process_, 0) != 0 && errno == ESRCH;
+    pollfd event = {handle_.number(), POLLIN, 0};
+    if (handle_.is_open() && poll(&event, 1, 0) == 1)
+        return true;
+    char byte;
+    const iovec here = {&byte, 1};
+    const iovec there = {nullptr, 1};
+    return process_vm_readv(process_, &here, 1, &there, 1, 0) < 0 && errno == ESRCH;
+}
+
+// The numbers we are given and those under /proc must be the same.
+void Process::refuse_foreign_numbers()
+{
+    char name[16] = {};
+    const ssize_t length = readlink("/proc/self", name, sizeof name - 1);
+    if (length <= 0)
+        throw Failure("cannot read processes: /proc is not mounted, or of another PID namespace");
+    if (name != std::to_string(getpid()))
+        throw Failure("cannot read processes: /proc is of another PID namespace");
 }
 
 void Process::refuse_what_has_no_memory() const
@@ -311,7 +230,7 @@ std::optional<uint64_t> Process::resident_bytes(uint64_t begin, uint64_t end)
 template <typename Visit>
 bool Process::look_at_pages(uint64_t begin, uint64_t end, const Visit &visit)
 {
-    if (pagemap_ < 0)
+    if (!pagemap_.is_open())
         return false;
     const uint64_t page = kernel_page_bytes();
     uint64_t words[4096];
@@ -320,7 +239,7 @@ bool Process::look_at_pages(uint64_t begin, uint64_t end, const Visit &visit)
         const uint64_t left = (end - first * page + page - 1) / page;
         const size_t wanted = std::min<uint64_t>(left, std::size(words)) * sizeof words[0];
         effort_.spend(Effort::of_reading + wanted);
-        const ssize_t bytes = pread(pagemap_, words, wanted, static_cast<off_t>(first * sizeof words[0]));
+        const ssize_t bytes = pread(pagemap_.number(), words, wanted, static_cast<off_t>(first * sizeof words[0]));
         if (bytes <= 0 || bytes % static_cast<ssize_t>(sizeof words[0]) != 0)
             return bytes == 0; // it has ended
         const auto count = static_cast<size_t>(bytes) / sizeof words[0];
@@ -329,6 +248,20 @@ bool Process::look_at_pages(uint64_t begin, uint64_t end, const Visit &visit)
         first += count;
     }
     return true;
+}
+
+// To read any other page of a private mapping would give the process memory for it.
+std::vector<Range> Process::written_ranges(uint64_t begin, uint64_t end)
+{
+    std::vector<Range> ranges;
+    const bool is_known = look_at_pages(begin, end, [&](uint64_t page, uint64_t word) {
+        if ((word & (page_is_present | page_is_swapped)) == 0 || (word & page_is_shared) != 0)
+            return;
+        if (ranges.empty() || ranges.back().end != page)
+            ranges.push_back({page, page});
+        ranges.back().end = page + kernel_page_bytes();
+    });
+    return is_known ? ranges : Target::written_ranges(begin, end);
 }
 
 std::optional<uint64_t> Process::huge_page_bytes(uint64_t begin, uint64_t end)
@@ -353,6 +286,20 @@ std::optional<uint64_t> Process::huge_page_bytes(uint64_t begin, uint64_t end)
     return is_readable ? std::optional(kibibytes * 1024) : std::nullopt;
 }
 
+// A thread's number here; what it says itself is its number in its own PID namespace, the last of those it has.
+int Process::thread_called(int own_number) const
+{
+    std::error_code error;
+    for (const auto &entry : std::filesystem::directory_iterator(path_of(process_, "task"), error))
+    {
+        const std::string numbers = field_of(contents_of(entry.path() / "status"), "NSpid");
+        const size_t last = numbers.find_last_of(" \t");
+        if (atoi(numbers.c_str() + (last == std::string::npos ? 0 : last + 1)) == own_number && !numbers.empty())
+            return atoi(entry.path().filename().c_str());
+    }
+    return 0;
+}
+
 // glibc on amd64: a thread's local memory lies below its descriptor, which names itself twice and its thread.
 int Process::thread_at(uint64_t address)
 {
@@ -367,8 +314,7 @@ int Process::thread_at(uint64_t address)
             if (value<uint64_t>(place) != place || value<uint64_t>(place + own_address_again) != place)
                 continue;
             const int number = value<int>(place + thread_number);
-            const std::string path = path_of(process_, "task/") + std::to_string(number);
-            return number > 0 && access(path.c_str(), F_OK) == 0 ? number : 0;
+            return thread_called(number);
         }
     }
     catch (const Damage &)

@@ -11,7 +11,8 @@ namespace
 
 // Programs with more variables than that would take seconds to read.
 constexpr uint64_t searched_of_a_mapping = uint64_t{256} << 20;
-constexpr uint64_t step_bytes = 1 << 20;
+constexpr uint64_t piece_bytes = 1 << 20;
+constexpr uint64_t page_bytes = 4096; // at least
 
 struct Search
 {
@@ -20,11 +21,13 @@ struct Search
     }
 
     void look_at_all();
-    void look_at(uint64_t begin, uint64_t end);
+    void look_at(const Range &range);
+    bool look_at_piece(uint64_t begin, uint64_t bytes);
     void consider(uint64_t address);
     bool read_layout(FoundRoot *found);
 
     Target &target;
+    std::vector<uint64_t> words = std::vector<uint64_t>(piece_bytes / sizeof(uint64_t));
     std::optional<FoundRoot> best;
     uint64_t other_layout_version = 0;
     bool lacks_table = false;
@@ -39,29 +42,42 @@ void Search::look_at_all()
         const bool is_data = mapping.writable && mapping.is_private && (mapping.has_file || is_behind);
         before = is_data || mapping.has_file ? &mapping : nullptr;
         if (is_data)
-            look_at(mapping.begin, std::min(mapping.end, mapping.begin + searched_of_a_mapping));
+            for (const Range &range : target.written_ranges(
+                     mapping.begin, mapping.begin + std::min(mapping.end - mapping.begin, searched_of_a_mapping)))
+                look_at(range);
     }
 }
 
-void Search::look_at(uint64_t begin, uint64_t end)
+// Where a piece cannot be read as a whole, some of its pages may be.
+void Search::look_at(const Range &range)
 {
-    std::vector<uint64_t> words(step_bytes / sizeof(uint64_t));
-    for (uint64_t place = begin; place < end; place += step_bytes)
+    for (uint64_t piece = range.begin; piece < range.end; piece += std::min(piece_bytes, range.end - piece))
     {
-        const uint64_t bytes = std::min(step_bytes, end - place);
-        if (!target.read(place, words.data(), bytes))
-            return;
-        const auto behind = words.begin() + static_cast<std::ptrdiff_t>(bytes / sizeof(uint64_t));
-        for (auto word = std::find(words.begin(), behind, root_magic); word != behind;
-             word = std::find(word + 1, behind, root_magic))
-            consider(place + static_cast<uint64_t>(word - words.begin()) * sizeof(uint64_t));
+        const uint64_t bytes = std::min(piece_bytes, range.end - piece);
+        if (look_at_piece(piece, bytes))
+            continue;
+        for (uint64_t page = 0; page < bytes; page += page_bytes)
+            look_at_piece(piece + page, std::min(page_bytes, bytes - page));
     }
+}
+
+bool Search::look_at_piece(uint64_t begin, uint64_t bytes)
+{
+    target.effort().spend(Effort::of_reading + bytes);
+    if (!target.read(begin, words.data(), bytes))
+        return false;
+    const auto end = words.begin() + static_cast<std::ptrdiff_t>(bytes / sizeof(uint64_t));
+    for (auto word = std::find(words.begin(), end, root_magic); word != end;
+         word = std::find(word + 1, end, root_magic))
+        consider(begin + static_cast<uint64_t>(word - words.begin()) * sizeof(uint64_t));
+    return true;
 }
 
 void Search::consider(uint64_t address)
 {
     FoundRoot found = {};
     found.address = address;
+    target.effort().spend(3 * Effort::of_reading);
     if (!target.read(address, &found.root, sizeof found.root))
         return;
     const Root &root = found.root;
@@ -100,6 +116,8 @@ bool Search::read_layout(FoundRoot *found)
         if (address_in(*pointer) == none)
             *pointer = nullptr;
     found->layout.version[sizeof found->layout.version - 1] = 0;
+    if (found->layout.bounds_base == Layout::absent)
+        return true; // who reads on says what is wrong
     uint64_t base;
     return target.read(address_in(found->root.window_bounds) + found->layout.bounds_base, &base, sizeof base) &&
            base == found->root.window_base;
@@ -120,6 +138,8 @@ FoundRoot find_root(Target &target)
     if (search.lacks_table)
         throw Failure(target.description() + " runs on a libfastalloc that does not say where its structures are: it "
                                              "is older than this command can read");
+    if (target.is_cut_off())
+        throw Failure(target.description() + " is cut off: what it has left does not run on libfastalloc");
     throw Failure(target.description() + " does not run on libfastalloc");
 }
 

@@ -94,25 +94,29 @@ void print_json(Heap &heap, const Figures &figures)
     json.end();
 }
 
+void print_text(Heap &heap, const Figures &figures)
+{
+    if (const std::string line = heap.fatal_line(); !line.empty())
+        printf("%s\n", line.c_str());
+    for (const std::string &line : page_of(heap, figures, Screen(STDOUT_FILENO), class_lines))
+        puts(line.c_str());
+}
+
 } // namespace
 
 int stat(Words words)
 {
     WordReader reader(words, Operands::anywhere);
     const bool as_json = reader.asks_for_json();
-    const std::unique_ptr<Target> target = open_target(operands_of(reader, {"a process or core file"})[0]);
-    Heap heap(*target);
-    heap.require_window();
-    const Figures figures = gather_figures(heap);
-    if (as_json)
-    {
-        print_json(heap, figures);
-        return exit_ok;
-    }
-    if (const std::string line = heap.fatal_line(); !line.empty())
-        printf("%s\n", line.c_str());
-    for (const std::string &line : page_of(heap, figures, Screen(STDOUT_FILENO), class_lines))
-        puts(line.c_str());
+    look_at(operands_of(reader, {"a process or core file"})[0], [&](Target &target) {
+        Heap heap(target);
+        heap.require_window();
+        const Figures figures = gather_figures(heap);
+        if (as_json)
+            print_json(heap, figures);
+        else
+            print_text(heap, figures);
+    });
     return exit_ok;
 }
 

@@ -78,6 +78,26 @@ void Target::read_kept(uint64_t address, void *to, size_t bytes)
     }
 }
 
+void Target::require_life() const
+{
+    if (is_running() && has_ended())
+        throw Failure(description() + " has ended");
+}
+
+void look_at(const char *word, const std::function<void(Target &)> &look)
+{
+    const std::unique_ptr<Target> target = open_target(word);
+    try
+    {
+        look(*target);
+    }
+    catch (const Failure &)
+    {
+        target->require_life();
+        throw;
+    }
+}
+
 std::unique_ptr<Target> open_target(const char *word)
 {
     char *end;

@@ -15,6 +15,7 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -42,6 +43,12 @@ struct Mapping
     }
 };
 
+struct Range
+{
+    uint64_t begin;
+    uint64_t end;
+};
+
 // Of a part of the heap the target has no memory that can be read, or nonsense.
 struct Damage : Failure
 {
@@ -64,13 +71,29 @@ public:
     // Of the mappings in an address range, what lies on huge pages. The same.
     virtual std::optional<uint64_t> huge_page_bytes(uint64_t begin, uint64_t end) = 0;
 
+    // Of a range of a private mapping, at page bounds, what the process has written since it was mapped; all where that is
+    // not known.
+    virtual std::vector<Range> written_ranges(uint64_t begin, uint64_t end)
+    {
+        return {{begin, end}};
+    }
+
     // The thread whose thread-local memory an address is in, 0 where that is not known.
     virtual int thread_at(uint64_t address) = 0;
 
     virtual bool is_running() const = 0;
 
+    // Whether its file ends before what it says to have.
+    virtual bool is_cut_off() const
+    {
+        return false;
+    }
+
     // Of a process, that it does not run any more.
     virtual bool has_ended() const = 0;
+
+    // Throws a Failure where it was a process and has ended.
+    void require_life() const;
 
     // In ascending order, as they were when the target was opened.
     const std::vector<Mapping> &mappings() const
@@ -145,6 +168,9 @@ private:
 
     std::unordered_map<uint64_t, std::array<char, page_bytes>> pages_;
 };
+
+// Looks at what the word names. Where that fails because the process has ended meanwhile, the Failure says so.
+void look_at(const char *word, const std::function<void(Target &)> &look);
 
 // What the word names: the number of a process, or a core file. Throws a Failure that says why it cannot be read.
 std::unique_ptr<Target> open_target(const char *word);

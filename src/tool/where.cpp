@@ -101,13 +101,14 @@ int where(Words words)
     const bool as_json = reader.asks_for_json();
     const auto operands = operands_of(reader, {"a process or core file", "an address"});
     const uint64_t address = parse_address(operands[1]);
-    const std::unique_ptr<Target> target = open_target(operands[0]);
-    Heap heap(*target);
-    const Located found = locate(heap, address);
-    if (as_json)
-        print_json(heap, found);
-    else
-        print_text(heap, found);
+    look_at(operands[0], [&](Target &target) {
+        Heap heap(target);
+        const Located found = locate(heap, address);
+        if (as_json)
+            print_json(heap, found);
+        else
+            print_text(heap, found);
+    });
     return exit_ok;
 }
 

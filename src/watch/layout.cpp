@@ -150,8 +150,6 @@ private:
         made->arena_next = offsetof(Arena, next_arena);
         made->arena_words = offsetof(Arena, words);
         made->arena_place = offsetof(Arena, place);
-        made->arena_has_samples = offsetof(Arena, has_samples);
-        made->arena_is_common = offsetof(Arena, is_common);
         made->arena_bins = offsetof(Arena, bins);
         made->bin_stride = sizeof(Bin);
         made->bin_head = offsetof(Bin, head);
