@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
@@ -110,6 +111,21 @@ static void take_much(void)
         allocate((size_t)1 << 10 << index % 8);
 }
 
+// Of a file, writable and private, and never touched.
+static void map_untouched(void)
+{
+    enum
+    {
+        bytes = 64 << 20
+    };
+    const int file = memfd_create("untouched", 0);
+    void *const mapping = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE, file, 0);
+    if (file < 0 || ftruncate(file, bytes) != 0 || mapping == MAP_FAILED)
+        exit(2);
+    madvise(mapping, bytes, MADV_DONTDUMP);
+    close(file);
+}
+
 int main(void)
 {
     static char variable;
@@ -117,6 +133,7 @@ int main(void)
     char line[16];
     setvbuf(stdin, input, _IOFBF, sizeof input); // which would be allocated later
     prctl(PR_SET_PTRACER, PR_SET_PTRACER_ANY, 0, 0, 0);
+    map_untouched();
     say_live("small", 8, 8);
     say_live("small", 40, 48);
     say_live("small", 16000, 16384);

@@ -14,12 +14,17 @@
 enum
 {
     threads = 4,
-    slots = 4096
+    slots = 4096,
+    kept = 4096,
+    kept_bytes = 65536
 };
 
 static void *_Atomic blocks[slots];
 static pthread_barrier_t warm; // all threads have been at it for a while
 static atomic_bool is_over;
+
+// So much that what is changed meanwhile is little beside it.
+static void *keep[kept];
 
 static void *churn(void *context)
 {
@@ -41,6 +46,9 @@ int main(void)
 {
     pthread_t ids[threads];
     char byte;
+    for (int index = 0; index < kept; ++index)
+        if ((keep[index] = malloc(kept_bytes)) == NULL)
+            return 2;
     pthread_barrier_init(&warm, NULL, threads + 1);
     prctl(PR_SET_PTRACER, PR_SET_PTRACER_ANY, 0, 0, 0);
     for (uintptr_t index = 0; index < threads; ++index)

@@ -6,6 +6,7 @@
 
 import json
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -13,7 +14,13 @@ from command import Program, core_of, expect, finish, folder, json_of, run
 
 # A look changes them: it takes locks, walks over tables, and lets time pass in the library.
 NOT_TOLD = {"lock_waits", "shared_writes"}
+UNTOUCHED_BYTES = 64 << 20  # that the program has mapped of a file
 RESIDENT = {"resident_bytes", "metadata_resident_bytes"}
+
+
+def resident_bytes(process):
+    status = Path(f"/proc/{process}/status").read_text(encoding="utf-8")
+    return int(re.search(r"VmRSS:\s*(\d+)", status).group(1)) << 10
 
 
 def compare(name, inside, outside, left_out):
@@ -51,13 +58,17 @@ def main():
     judges_memory = os.environ.get("FASTALLOC_TESTS_JUDGE_MEMORY") != "no"
     with Program(*sys.argv[2:4]) as program, folder() as scratch:
         inside = json.loads(program.do("json"))
+        resident = resident_bytes(program.pid)
         outside = json_of("stat", program.pid)
+        grown = resident_bytes(program.pid) - resident
+        expect(grown < UNTOUCHED_BYTES // 16, f"to be looked at gave the process {grown} bytes of memory")
         compare_all(inside, outside, NOT_TOLD if judges_memory else NOT_TOLD | RESIDENT)
         expect(outside["version"] == inside["version"] and outside["process"] == program.pid, "version or process")
         expect(not outside["changed"] and not outside["damage"], f"{outside['changed']}, {outside['damage']}")
         look_at_sums(outside)
         page = run("stat", program.pid).stdout
-        expect(f"blocks[{program.pid}]" in page or f"[{program.pid}]" in page.splitlines()[0], page)
+        name = Path(f"/proc/{program.pid}/comm").read_text(encoding="utf-8").strip()
+        expect(f"{name}[{program.pid}]" in page.splitlines()[0], page)
         for word in ("mapped", "live outside", "in bins", "  idle ", "block size", "node", "pages"):
             expect(word in page, f"the page has no {word}")
         expect(max(map(len, page.splitlines())) <= 80, "the page is wider than 80 columns")

@@ -9,6 +9,7 @@ PROGRAM is blocks.c; OTHER is a program that runs on libc's malloc.
 
 import os
 import shutil
+import struct
 import subprocess
 import sys
 import time
@@ -54,6 +55,11 @@ def look_at_kernel():
             return
 
 
+def machine():
+    """Of a file that this kernel would write."""
+    return struct.unpack_from("<H", Path(sys.executable).read_bytes(), 18)[0]
+
+
 def look_at_files(scratch):
     text = Path(scratch) / "text"
     text.write_text("no core", encoding="utf-8")
@@ -62,7 +68,16 @@ def look_at_files(scratch):
     refused(scratch, "no core file")
     refused(Path(scratch) / "none", "No such file")
     text.write_bytes(b"\x7fELF\x02\x01\x01" + bytes(9) + b"\x04\x00\x3e\x00")
-    refused(text, ("is cut off", "is no core file", "has no memory"))
+    refused(text, "is no core file")
+    header = b"\x7fELF\x02\x01\x01" + bytes(9) + struct.pack("<HHIQQQIHHHHHH", 4, machine(), 1, 0, 64, 0, 0, 64, 56, 1, 0, 0, 0)
+    text.write_bytes(header)
+    refused(text, "is cut off")
+    text.write_bytes(header + bytes(56))
+    refused(text, "has no memory")
+    # A mapping that the file does not have.
+    text.write_bytes(header + struct.pack("<IIQQQQQQ", 1, 6, 4096, 0x10000, 0, 4096, 4096, 4096))
+    done = run("stat", text)
+    expect(done.returncode == 1 and "is cut off" in done.stderr, f"a core file without its end: {done}")
 
 
 def look_at_others(program):

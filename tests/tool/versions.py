@@ -7,12 +7,23 @@ There is no other version to run. So a core file is changed into what one of ano
 structures change places, the table is shorter or longer than the command's, or there is none. HEADER is heap/layout.h.
 """
 
+import json
 import struct
 import sys
 from pathlib import Path
 
 from command import Program, core_of, expect, finish, folder, json_of, run
 from layout import Core
+
+
+ABSENT = 0xFFFFFFFF
+# What such a library would not have, and where it would be counted.
+WITHOUT_SPARES = {"cached_bytes", "live_bytes", "live_blocks"}
+WITHOUT_OUTBOXES = {"cached_bytes", "boxed_bytes", "live_bytes", "live_blocks"}
+DEPENDENT = {
+    "arena_backs": WITHOUT_SPARES,
+    "arena_outbox": WITHOUT_OUTBOXES,
+}
 
 
 def span_records(core):
@@ -27,6 +38,9 @@ def same(one, other, left_out=()):
 class Versions:
     def __init__(self, path, header, places, scratch):
         self.path, self.header, self.places, self.scratch = path, header, places, scratch
+        self.core = Core(path, header)
+        self.lacking = Path(scratch) / "lacking"
+        self.lacking.write_bytes(self.core.bytes)
         self.figures = json_of("stat", path)
         self.blocks = {place[2]: json_of("where", path, hex(place[2])) for place in places}
 
@@ -56,6 +70,31 @@ class Versions:
             totals = {key: value for key, value in self.figures["totals"].items() if key not in missing}
             expect(same(totals, figures["totals"]), f"{name}: other figures")
             expect(not missing & figures["totals"].keys(), f"{name}: there are still {missing}")
+
+
+    def expect_sense_without(self, name):
+        """Without one member, the same is said but for what depends on it, or that nothing can be."""
+        offset, width = self.core.members[name]
+        with open(self.lacking, "r+b") as file:
+            file.seek(self.core.table_at + offset)
+            whole = file.read(width)
+            file.seek(-width, 1)
+            file.write(struct.pack("<I", ABSENT))
+            file.flush()
+            done = run("stat", self.lacking, "--json")
+            file.seek(-width, 1)
+            file.write(whole)
+        if done.returncode != 0:
+            expect(done.returncode == 1 and "makes no sense" in done.stderr, f"without {name}: {done.stderr}")
+            return
+        figures = json.loads(done.stdout)
+        for part in ("totals", "nodes", "classes", "arenas"):
+            known, found = self.figures[part], figures[part]
+            pairs = [(known, found)] if part == "totals" else list(zip(known, found))
+            expect(part == "totals" or len(known) == len(found), f"without {name}: {part} have {len(found)} rows")
+            for known, found in pairs:
+                wrong = {key: value for key, value in found.items() if value != known[key]}
+                expect(wrong.keys() <= DEPENDENT.get(name, set()), f"without {name}: {part}: {wrong}")
 
 
 def swap_spans(core):
@@ -115,6 +154,9 @@ def main():
         versions.expect_failure(
             "no table", lambda core: struct.pack_into("<Q", core.bytes, core.root_at + 96, 0), "older than this command"
         )
+        for name, (_, width) in versions.core.members.items():
+            if width == 4 and name != "bytes":
+                versions.expect_sense_without(name)
         dead = versions.changed(write_fatal_line)
         for words in (["stat", dead], ["where", dead, hex(places[0][2])]):
             expect(run(*words).stdout.startswith("free(): ?wrong\n"), f"{words[0]} does not begin with the fatal line")
