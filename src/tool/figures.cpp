@@ -282,7 +282,7 @@ void Gathering::add_tables()
                 heap_.target.resident_bytes(std::max(begin, mapping.begin), std::min(end, mapping.end)).value_or(0);
     const uint64_t registry = in_pages(heap_.outside_table_bytes());
     const uint64_t entries = heap_.word(heap_.root.outside, layout.outside_entries);
-    tables_bytes_ += registry;
+    tables_bytes_ += heap_.target.writable_bytes(entries, entries + registry); // it may claim more than there is
     if (layout.sample_stride != Layout::absent)
         tables_bytes_ += in_pages(heap_.word(layout.samples_capacity) * layout.sample_stride);
     totals.metadata_resident_bytes += heap_.target.resident_bytes(entries, entries + registry).value_or(0);
