@@ -8,46 +8,61 @@ PROGRAM is busy.c.
 
 import re
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 
-from command import Program, expect, finish, folder, json_of, run
+from claims import LIMIT_SECONDS, absolute, claim, expect, report
+from target import Program, fastalloc, json_of
 
+PROGRAM, *LIBRARY = map(absolute, sys.argv[2:])
 LOOKS = 15
 MIB = 1 << 20
 KEPT_BYTES = 256 * MIB  # that are never freed
 
 
-def look_at_figures(figures):
-    """Sums are plausible, within what four threads may be changing."""
-    totals = figures["totals"]
-    expect(figures["damage"] == [], f"damage: {figures['damage']}")
-    expect(KEPT_BYTES < totals["live_bytes"] <= totals["mapped_bytes"], f"live {totals['live_bytes']}")
-    expect(totals["resident_bytes"] <= totals["mapped_bytes"] + 8 * MIB, f"resident {totals['resident_bytes']}")
-    expect(totals["attached_threads"] == 5 and totals["arenas"] >= 5, f"{totals['attached_threads']} threads")
-    parts = sum(row["live_bytes"] for row in figures["classes"])
-    difference = abs(parts - totals["live_bytes"])
-    expect(difference < 64 * MIB, f"sizes have {parts}, all {totals['live_bytes']}")
+@contextmanager
+def unharmed_program():
+    """It goes on while it is looked at, and ends as it should afterwards."""
+    with Program(PROGRAM, *LIBRARY) as program:
+        yield program
+        assert program.process.poll() is None, "the process ended while it was looked at"
+        program.process.stdin.close()
+        assert program.process.wait(LIMIT_SECONDS) == 0, "it does not end as it should"
 
 
-def main():
-    with Program(*sys.argv[2:4]) as program, folder() as scratch:
-        path = Path(f"/proc/{program.pid}/maps")
-        addresses = re.findall(r"^([0-9a-f]+)-", path.read_text(encoding="utf-8"), re.MULTILINE)
-        for number in range(LOOKS):
+@claim
+def figures_are_plausible():
+    """Within what four threads may be changing."""
+    with unharmed_program() as program:
+        for _ in range(LOOKS):
             figures = json_of("stat", program.pid)
-            if figures is not None:
-                look_at_figures(figures)
+            totals = figures["totals"]
+            assert figures["damage"] == [], f"damage: {figures['damage']}"
+            assert KEPT_BYTES < totals["live_bytes"] <= totals["mapped_bytes"], f"live {totals['live_bytes']}"
+            assert totals["resident_bytes"] <= totals["mapped_bytes"] + 8 * MIB, f"resident {totals['resident_bytes']}"
+            assert totals["attached_threads"] == 5 and totals["arenas"] >= 5, f"{totals['attached_threads']} threads"
+            parts = sum(row["live_bytes"] for row in figures["classes"])
+            difference = abs(parts - totals["live_bytes"])
+            assert difference < 64 * MIB, f"sizes have {parts}, all {totals['live_bytes']}"
+
+
+@claim
+def something_is_said_of_each_address():
+    with unharmed_program() as program:
+        maps = Path(f"/proc/{program.pid}/maps").read_text(encoding="utf-8")
+        addresses = re.findall(r"^([0-9a-f]+)-", maps, re.MULTILINE)
+        for number in range(LOOKS):
             begin = int(addresses[number % len(addresses)], 16)
             # Of what is on its way nothing may be said, but it is said in a sentence.
-            done = run("where", program.pid, hex(begin + number * 4099))
-            expect(done.returncode == 0 or done.stderr.startswith("fastalloc: "), f"where: {done}")
-        picture = Path(scratch) / "heap.svg"
-        done = run("map", program.pid, "-o", picture)
-        expect(done.returncode == 0 and "<svg" in picture.read_text(encoding="utf-8"), f"map: {done}")
-        expect(program.process.poll() is None, "the process ended while it was looked at")
-        program.process.stdin.close()
-        expect(program.process.wait() == 0, "it does not end as it should")
-    finish(f"a busy process was looked at {LOOKS} times")
+            done = fastalloc("where", program.pid, hex(begin + number * 4099))
+            assert done.status == 0 or done.said.startswith("fastalloc: "), f"where: {done}"
 
 
-main()
+@claim
+def picture_is_drawn():
+    with unharmed_program() as program:
+        expect(fastalloc("map", program.pid, "-o", "heap.svg"))
+        assert "<svg" in Path("heap.svg").read_text(encoding="utf-8"), "map draws nothing"
+
+
+report()

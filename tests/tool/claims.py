@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""What every test of the command shares: running it, and reporting claims as TAP.
+"""What every test of the command shares: running programs, and reporting claims as TAP.
 
-A script decorates functions with @claim, whose names are what is claimed, and ends with report().
+A script decorates functions with @claim, whose names are what is claimed, and ends with report(). Each claim is tried
+in an empty folder of its own, and ends at the first assertion that does not hold.
 """
 
 import os
@@ -11,7 +12,12 @@ import tempfile
 import traceback
 from pathlib import Path
 
+# No program that hangs may hold a test up for longer.
 LIMIT_SECONDS = 60
+
+# What programs get from the surroundings: nothing of what these tell the library.
+SURROUNDINGS = {name: value for name, value in os.environ.items() if name not in ("LD_PRELOAD", "FASTALLOC_CONF")}
+SURROUNDINGS["LC_ALL"] = "C.UTF-8"
 
 _claims = []
 
@@ -47,20 +53,23 @@ def report():
     sys.exit(1 if failed else 0)
 
 
+def absolute(word):
+    """A path among the words of a script, as it is valid in every folder; an empty word stays empty."""
+    return word and str(Path(word).absolute())
+
+
 class Done:
     """How a process ended, and what it wrote."""
 
-    def __init__(self, words, variables, **options):
-        # Nothing of what the surroundings tell the library.
-        environment = {name: value for name, value in os.environ.items() if name not in ("LD_PRELOAD", "FASTALLOC_CONF")}
-        environment.update(LC_ALL="C.UTF-8", **variables)
+    def __init__(self, words, variables, stdout=subprocess.PIPE, errors="replace", **options):
         done = subprocess.run(
             words,
-            env=environment,
+            env={**SURROUNDINGS, **variables},
             stdin=subprocess.DEVNULL,
-            stdout=options.pop("stdout", subprocess.PIPE),
+            stdout=stdout,
             stderr=subprocess.PIPE,
             text=True,
+            errors=errors,
             timeout=LIMIT_SECONDS,
             check=False,
             **options,

@@ -3,8 +3,8 @@
 
     completion.py SCRIPT COMMAND LISTER
 
-COMMAND says what there is to complete, LISTER prints the table of settings (tests/check/settings.cpp). Each claim is tried without the package bash-completion,
-and with it where it is installed.
+COMMAND says what there is to complete, LISTER prints the table of settings (tests/check/settings.cpp). Each claim is
+tried without the package bash-completion, and with it where it is installed.
 """
 
 import fcntl
@@ -16,13 +16,11 @@ import signal
 import struct
 import sys
 import termios
-from pathlib import Path
 
-from claims import claim, report, run, write
+from claims import LIMIT_SECONDS, SURROUNDINGS, absolute, claim, report, run, write
 
-SCRIPT, COMMAND, LISTER = (str(Path(word).absolute()) for word in sys.argv[1:])
+SCRIPT, COMMAND, LISTER = map(absolute, sys.argv[1:])
 PACKAGE = "/usr/share/bash-completion/bash_completion"
-LIMIT_SECONDS = 30
 # Keys of this test's own in readline, and two it has: to the end of the line, and clear it.
 COMPLETE, INSERT_ALL, PRINT, CLEAR = "\t", "\x0f", "\x07", "\x05\x15"
 COLUMNS = 4000  # no line is broken
@@ -41,8 +39,8 @@ class Bash:
             '''.splitlines()]) + "\n")
         self.process, self.terminal = pty.fork()
         if self.process == 0:
-            os.environ.update(TERM="dumb", LC_ALL="C.UTF-8")
-            os.execvp("bash", ["bash", "--noprofile", "--rcfile", str(start), "-i"])
+            words = ["bash", "--noprofile", "--rcfile", str(start), "-i"]
+            os.execvpe("bash", words, {**SURROUNDINGS, "TERM": "dumb"})
         fcntl.ioctl(self.terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, COLUMNS, 0, 0))
         self._read_until("ready: ")
 
@@ -149,7 +147,8 @@ def programs_and_their_arguments_are_completed_as_without():
     write("b_file", "")
     expect_lines((
         ("fastalloc run ./a_", "fastalloc run ./a_program "),
-        ("fastalloc run --stats --set huge=never --huge=auto ./a_", "fastalloc run --stats --set huge=never --huge=auto ./a_program "),
+        ("fastalloc run --stats --set huge=never --huge=auto ./a_",
+         "fastalloc run --stats --set huge=never --huge=auto ./a_program "),
         ("fastalloc run --huge never -- ./a_", "fastalloc run --huge never -- ./a_program "),
         ("fastalloc run cat b_", "fastalloc run cat b_file "),
         ("fastalloc run --set=slack=1M cat --huge=never b_", "fastalloc run --set=slack=1M cat --huge=never b_file "),

@@ -13,9 +13,9 @@ import re
 import sys
 from pathlib import Path
 
-from claims import NotTried, claim, expect, report, run
+from claims import NotTried, absolute, claim, expect, report, run
 
-COMMAND = str(Path(sys.argv[1]).absolute())
+COMMAND = absolute(sys.argv[1])
 NODES = Path("/sys/devices/system/node")
 # Starts the rest of its words with the memory policy MPOL_BIND on node 0.
 BIND = ("import ctypes, os, sys\n"

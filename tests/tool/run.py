@@ -16,10 +16,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-from claims import NotTried, claim, expect, report, run, write
+from claims import LIMIT_SECONDS, SURROUNDINGS, NotTried, absolute, claim, expect, report, run, write
 
 COMMAND, LIBRARY, FOLDER, STATIC, FAULTY = sys.argv[1:]
-COMMAND, LIBRARY, STATIC, FAULTY = (word and str(Path(word).absolute()) for word in (COMMAND, LIBRARY, STATIC, FAULTY))
+COMMAND, LIBRARY, STATIC, FAULTY = map(absolute, (COMMAND, LIBRARY, STATIC, FAULTY))
 SHOW = 'printf "%s|%s" "$LD_PRELOAD" "$FASTALLOC_CONF"'
 
 
@@ -145,10 +145,11 @@ def exit_code_is_the_program_s():
 
 @claim
 def signals_reach_the_program_itself():
-    with subprocess.Popen([COMMAND, "run", "sh", "-c", "echo $$; exec sleep 60"], stdout=subprocess.PIPE, text=True) as one:
+    words = [COMMAND, "run", "sh", "-c", "echo $$; exec sleep 60"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True, env=SURROUNDINGS) as one:
         assert int(one.stdout.readline()) == one.pid
         one.send_signal(signal.SIGTERM)
-        assert one.wait(60) == -signal.SIGTERM
+        assert one.wait(LIMIT_SECONDS) == -signal.SIGTERM
 
 
 @claim
@@ -278,7 +279,8 @@ def linker_that_is_told_a_program_is_no_static_program():
 
 @claim
 def empty_environment_will_do():
-    done = subprocess.run([COMMAND, "run", "env"], env={}, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        [COMMAND, "run", "env"], env={}, capture_output=True, text=True, timeout=LIMIT_SECONDS, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, f"LD_PRELOAD={LIBRARY}\n", ""), done
 
 
@@ -289,7 +291,8 @@ def valgrind_tells_errors_in_blocks_of_the_library():
     done = run([COMMAND, "run", "--valgrind=--error-exitcode=9 --num-callers=20", FAULTY])
     expect(done, status=9, said="Invalid write of size 1")
     assert "is 0 bytes after a block of size 24 alloc'd" in done.said, done
-    assert re.search("libfastalloc|forwarding_allocate", done.said), f"the library is not on the way to the block: {done}"
+    told = f"the library is not on the way to the block: {done}"
+    assert re.search("libfastalloc|forwarding_allocate", done.said), told
     expect(run([COMMAND, "run", "--valgrind=--tool=none -q", "sh", "-c", SHOW.replace("$LD_PRELOAD", "")]), output="|")
     expect(run([COMMAND, "run", "--valgrind=-q", "sh", "-c", "exit 3"]), status=3)
 
@@ -297,7 +300,8 @@ def valgrind_tells_errors_in_blocks_of_the_library():
 @claim
 def valgrind_that_is_not_installed_is_said():
     shutil.copy("/bin/true", "program")
-    expect(run([COMMAND, "run", "--valgrind", "./program"], {"PATH": "."}), status=127, said="valgrind is not installed")
+    done = run([COMMAND, "run", "--valgrind", "./program"], {"PATH": "."})
+    expect(done, status=127, said="valgrind is not installed")
 
 
 report()

@@ -3,8 +3,9 @@
 
     versions.py COMMAND PROGRAM HEADER [LIBRARY]
 
-There is no other version to run. So a core file is changed into what one of another version would be: members of its
-structures change places, the table is shorter or longer than the command's, or there is none. HEADER is heap/layout.h.
+There is no other version to run. So a core file of PROGRAM, which is blocks.c, is changed into what one of another
+version would be: members of its structures change places, the table is shorter or longer than the command's, or there
+is none. HEADER is heap/layout.h.
 """
 
 import json
@@ -12,10 +13,11 @@ import struct
 import sys
 from pathlib import Path
 
-from command import Program, core_of, expect, finish, folder, json_of, run
+from claims import absolute, claim, expect, report
 from layout import Core
+from target import Program, core_of, fastalloc, json_of
 
-
+PROGRAM, HEADER, *LIBRARY = map(absolute, sys.argv[2:])
 ABSENT = 0xFFFFFFFF
 # What such a library would not have, and where it would be counted.
 WITHOUT_SPARES = {"cached_bytes", "live_bytes", "live_blocks"}
@@ -36,65 +38,59 @@ def same(one, other, left_out=()):
 
 
 class Versions:
-    def __init__(self, path, header, places, scratch):
-        self.path, self.header, self.places, self.scratch = path, header, places, scratch
-        self.core = Core(path, header)
-        self.lacking = Path(scratch) / "lacking"
-        self.lacking.write_bytes(self.core.bytes)
-        self.figures = json_of("stat", path)
-        self.blocks = {place[2]: json_of("where", path, hex(place[2])) for place in places}
+    """A core file of this version, and what is said of it."""
+
+    def __init__(self):
+        with Program(PROGRAM, *LIBRARY) as program:
+            self.path = core_of(program)
+        self.core = Core(self.path, HEADER)
+        self.figures = json_of("stat", self.path)
+        self.addresses = [hex(place[2]) for place in program.places if place[0] != "none"][::13]
+        self.blocks = {address: json_of("where", self.path, address) for address in self.addresses}
 
     def changed(self, change):
-        core = Core(self.path, self.header)
+        core = Core(self.path, HEADER)
         change(core)
-        path = Path(self.scratch) / "changed"
+        path = Path("changed").absolute()
         path.write_bytes(core.bytes)
         return path
 
     def expect_same(self, name, change):
         path = self.changed(change)
-        figures = json_of("stat", path)
-        expect(figures is not None and same(self.figures, figures), f"{name}: other figures")
+        assert same(self.figures, json_of("stat", path)), f"{name}: other figures"
         for address, known in self.blocks.items():
-            found = json_of("where", path, hex(address))
-            expect(found is not None and same(known, found), f"{name}: {address:#x} is {found}, not {known}")
-
-    def expect_failure(self, name, change, words):
-        done = run("stat", self.changed(change))
-        expect(done.returncode == 1 and words in done.stderr, f"{name}: {done.returncode} {done.stdout}{done.stderr}")
+            found = json_of("where", path, address)
+            assert same(known, found), f"{name}: {address} is {found}, not {known}"
 
     def expect_less(self, name, change, missing):
         figures = json_of("stat", self.changed(change))
-        expect(figures is not None, f"{name}: nothing is said")
-        if figures is not None:
-            totals = {key: value for key, value in self.figures["totals"].items() if key not in missing}
-            expect(same(totals, figures["totals"]), f"{name}: other figures")
-            expect(not missing & figures["totals"].keys(), f"{name}: there are still {missing}")
+        totals = {key: value for key, value in self.figures["totals"].items() if key not in missing}
+        assert same(totals, figures["totals"]), f"{name}: other figures"
+        assert not missing & figures["totals"].keys(), f"{name}: there are still {missing}"
 
-
-    def expect_sense_without(self, name):
+    def expect_sense_without(self, name, lacking):
         """Without one member, the same is said but for what depends on it, or that nothing can be."""
         offset, width = self.core.members[name]
-        with open(self.lacking, "r+b") as file:
+        with open(lacking, "r+b") as file:
             file.seek(self.core.table_at + offset)
             whole = file.read(width)
             file.seek(-width, 1)
             file.write(struct.pack("<I", ABSENT))
             file.flush()
-            done = run("stat", self.lacking, "--json")
+            done = fastalloc("stat", lacking, "--json")
             file.seek(-width, 1)
             file.write(whole)
-        if done.returncode != 0:
-            expect(done.returncode == 1 and "makes no sense" in done.stderr, f"without {name}: {done.stderr}")
+        if done.status != 0:
+            assert done.status == 1 and "makes no sense" in done.said, f"without {name}: {done.said}"
             return
-        figures = json.loads(done.stdout)
+        figures = json.loads(done.output)
         for part in ("totals", "nodes", "classes", "arenas"):
             known, found = self.figures[part], figures[part]
             pairs = [(known, found)] if part == "totals" else list(zip(known, found))
-            expect(part == "totals" or len(known) == len(found), f"without {name}: {part} have {len(found)} rows")
+            assert part == "totals" or len(known) == len(found), f"without {name}: {part} have {len(found)} rows"
             for known, found in pairs:
                 wrong = {key: value for key, value in found.items() if value != known[key]}
-                expect(wrong.keys() <= DEPENDENT.get(name, set()), f"without {name}: {part}: {wrong}")
+                assert wrong.keys() <= DEPENDENT.get(name, set()), f"without {name}: {part}: {wrong}"
 
 
 def swap_spans(core):
@@ -109,8 +105,8 @@ def swap_root(core):
     core.swap_members([core.root["outside"]], "outside_entries", "outside_bytes", 8)
 
 
-# The first member of each pair is where a shorter table ends.
 def shorten(core, name):
+    """The table ends before this member."""
     core.set_layout("bytes", core.members[name][0])
     end = core.table_at + core.table_bytes
     begin = core.table_at + core.members[name][0]
@@ -127,41 +123,65 @@ def write_fatal_line(core):
     core.bytes[at:at + len(line)] = line
 
 
-def main():
-    header = sys.argv[3]
-    with folder() as scratch:
-        with Program(sys.argv[2], *sys.argv[4:5]) as program:
-            path = core_of(program, Path(scratch) / "core")
-        if path is None:
-            print("ok: without gdb there is no core file to change")
-            return
-        places = [place for place in program.places if place[0] != "none"][::13]
-        versions = Versions(path, header, places, scratch)
-        versions.expect_same("nothing changed", lambda core: None)
-        versions.expect_same("members of spans elsewhere", swap_spans)
-        versions.expect_same("members of window and registry elsewhere", swap_root)
-        versions.expect_same("a longer table", lengthen)
-        versions.expect_same("a table without what comes last", lambda core: shorten(core, "live_blocks_bytes"))
-        versions.expect_less(
-            "a table without limits",
-            lambda core: shorten(core, "limits_held"),
-            {"held_bytes", "limit_bytes", "peak_held_bytes", "live_at_peak_bytes"},
-        )
-        versions.expect_failure("a table without spans", lambda core: shorten(core, "record_stride"), "makes no sense")
-        versions.expect_failure(
-            "another layout version", lambda core: struct.pack_into("<Q", core.bytes, core.root_at + 8, 2), "layout version is 2"
-        )
-        versions.expect_failure(
-            "no table", lambda core: struct.pack_into("<Q", core.bytes, core.root_at + 96, 0), "older than this command"
-        )
-        for name, (_, width) in versions.core.members.items():
-            if width == 4 and name != "bytes":
-                versions.expect_sense_without(name)
-        dead = versions.changed(write_fatal_line)
-        for words in (["stat", dead], ["where", dead, hex(places[0][2])]):
-            expect(run(*words).stdout.startswith("free(): ?wrong\n"), f"{words[0]} does not begin with the fatal line")
-        expect(json_of("stat", dead)["fatal_line"] == "free(): ?wrong", "the fatal line is not in the figures")
-    finish("structures are found where the table says, whatever version wrote it")
+@claim
+def members_are_found_where_the_table_says():
+    versions = Versions()
+    versions.expect_same("nothing changed", lambda core: None)
+    versions.expect_same("members of spans elsewhere", swap_spans)
+    versions.expect_same("members of window and registry elsewhere", swap_root)
 
 
-main()
+@claim
+def table_may_be_longer_or_end_early():
+    versions = Versions()
+    versions.expect_same("a longer table", lengthen)
+    versions.expect_same("a table without what comes last", lambda core: shorten(core, "live_blocks_bytes"))
+
+
+@claim
+def what_the_table_does_not_have_is_left_out():
+    Versions().expect_less(
+        "a table without limits",
+        lambda core: shorten(core, "limits_held"),
+        {"held_bytes", "limit_bytes", "peak_held_bytes", "live_at_peak_bytes"},
+    )
+
+
+@claim
+def table_without_spans_is_refused():
+    path = Versions().changed(lambda core: shorten(core, "record_stride"))
+    expect(fastalloc("stat", path), status=1, said="makes no sense")
+
+
+@claim
+def another_layout_version_is_refused():
+    path = Versions().changed(lambda core: struct.pack_into("<Q", core.bytes, core.root_at + 8, 2))
+    expect(fastalloc("stat", path), status=1, said="layout version is 2")
+
+
+@claim
+def library_without_a_table_is_refused():
+    path = Versions().changed(lambda core: struct.pack_into("<Q", core.bytes, core.root_at + 96, 0))
+    expect(fastalloc("stat", path), status=1, said="older than this command")
+
+
+@claim
+def any_member_may_be_absent():
+    versions = Versions()
+    lacking = versions.changed(lambda core: None)
+    for name, (_, width) in versions.core.members.items():
+        if width == 4 and name != "bytes":
+            versions.expect_sense_without(name, lacking)
+
+
+@claim
+def fatal_line_comes_first_without_what_a_terminal_obeys():
+    versions = Versions()
+    dead = versions.changed(write_fatal_line)
+    for words in (["stat", dead], ["where", dead, versions.addresses[0]]):
+        output = fastalloc(*words).output
+        assert output.startswith("free(): ?wrong\n"), f"{words[0]} does not begin with the fatal line: {output}"
+    assert json_of("stat", dead)["fatal_line"] == "free(): ?wrong", "the fatal line is not in the figures"
+
+
+report()

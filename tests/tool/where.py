@@ -8,10 +8,11 @@ PROGRAM is blocks.c, which says what should be said.
 
 import os
 import sys
-from pathlib import Path
 
-from command import Program, core_of, expect, finish, folder, json_of, run
+from claims import absolute, claim, expect, report
+from target import Program, core_of, fastalloc, json_of
 
+PROGRAM, *LIBRARY = map(absolute, sys.argv[2:])
 # How a state that the program names is written by the command.
 FREE_IN = {
     "bin": "a bin of its arena",
@@ -21,54 +22,80 @@ FREE_IN = {
 }
 
 
-def look_at(target, places, process):
-    arenas = set()
+def look_at_blocks(target, places):
     for what, state, address, begin, size in places:
-        found = json_of("where", target, hex(address))
-        if found is None:
-            continue
-        told = f"{target}: {what} {state} {address:#x} is {found}"
         if what == "none":
-            expect("state" not in found, told)
-            expect(state != "stack" or process is None or found.get("mapping") == "[stack]", told)
             continue
-        expect(found["what"] == what and int(found["begin"], 16) == begin and found["usable_bytes"] == size, told)
-        expect(found["offset"] == address - begin, told)
-        expect(found["state"] == ("live" if state == "live" else "free"), told)
-        expect(state not in FREE_IN or found.get("free_in") == FREE_IN[state], told)
-        expect(what == "outside" or "chunk" in found and found["pages"] in ("small", "huge"), told)
-        expect("node" in found, told)
-        if what in ("small", "medium"):
-            expect(found["class_bytes"] == size, told)
-            arenas.add((found["arena"], found.get("thread")))
-    expect(len(arenas) == 1, f"{target}: one thread's blocks are of the arenas {arenas}")
-    # Of other processors it is not known.
-    known = process if os.uname().machine == "x86_64" else None
-    for _, thread in arenas:
-        expect(process is None or thread == known, f"{target}: the thread is {thread}")
+        found = json_of("where", target, hex(address))
+        told = f"{target}: {what} {state} {address:#x} is {found}"
+        assert found["what"] == what and int(found["begin"], 16) == begin and found["usable_bytes"] == size, told
+        assert found["offset"] == address - begin, told
+        assert found["state"] == ("live" if state == "live" else "free"), told
+        assert state not in FREE_IN or found.get("free_in") == FREE_IN[state], told
+        assert what == "outside" or "chunk" in found and found["pages"] in ("small", "huge"), told
+        assert "node" in found, told
+        assert what not in ("small", "medium") or found["class_bytes"] == size, told
 
 
-def look_at_text(program):
-    """The same for people: a line that says it all."""
-    what, state, address, _, size = next(place for place in program.places if place[0] == "large")
-    done = run("where", program.pid, f"{address:x}")
-    expect(done.stdout.startswith(f"{address:#x}: {state} {what} block of {size} bytes\n"), done.stdout)
-    done = run("where", program.pid, hex(address + 17))
-    expect(done.stdout.startswith(f"{address + 17:#x}: 17 bytes into the live"), done.stdout)
-    expect("nothing" in run("where", program.pid, "0x10").stdout, "there is something at 0x10")
+def arena_and_thread(target, places):
+    """Of the blocks that one thread allocated."""
+    found = (json_of("where", target, hex(place[2])) for place in places if place[0] in ("small", "medium"))
+    arenas = {(block["arena"], block.get("thread")) for block in found}
+    assert len(arenas) == 1, f"{target}: one thread's blocks are of the arenas {arenas}"
+    return arenas.pop()
 
 
-def main():
-    with Program(*sys.argv[2:4]) as program, folder() as scratch:
-        look_at(program.pid, program.places, program.pid)
-        look_at_text(program)
-        core = core_of(program, Path(scratch) / "core")
-        if core is not None:
-            look_at(core, [place for place in program.places if place[0] != "none"], None)
-        for words in (["where"], ["where", program.pid], ["where", program.pid, "x"], ["where", program.pid, "1", "2"]):
-            done = run(*words)
-            expect(done.returncode == 2 and "usage: " in done.stderr, f"{words}: {done.returncode} {done.stderr}")
-    finish(f"{len(program.places)} addresses are explained" + (", and in a core file" if core else ""))
+@claim
+def blocks_are_what_the_program_says():
+    with Program(PROGRAM, *LIBRARY) as program:
+        look_at_blocks(program.pid, program.places)
 
 
-main()
+@claim
+def what_is_no_block_is_said_to_be_none():
+    with Program(PROGRAM, *LIBRARY) as program:
+        others = [place for place in program.places if place[0] == "none"]
+        assert others, "the program names nothing but blocks"
+        for what, state, address, _, _ in others:
+            found = json_of("where", program.pid, hex(address))
+            told = f"{program.pid}: {what} {state} {address:#x} is {found}"
+            assert "state" not in found, told
+            assert state != "stack" or found.get("mapping") == "[stack]", told
+
+
+@claim
+def blocks_of_one_thread_are_of_its_arena():
+    with Program(PROGRAM, *LIBRARY) as program:
+        _, thread = arena_and_thread(program.pid, program.places)
+        # Of other processors it is not known.
+        known = program.pid if os.uname().machine == "x86_64" else None
+        assert thread == known, f"{program.pid}: the thread is {thread}"
+
+
+@claim
+def first_line_for_people_says_it_all():
+    with Program(PROGRAM, *LIBRARY) as program:
+        what, state, address, _, size = next(place for place in program.places if place[0] == "large")
+        done = fastalloc("where", program.pid, f"{address:x}")
+        assert done.output.startswith(f"{address:#x}: {state} {what} block of {size} bytes\n"), done
+        done = fastalloc("where", program.pid, hex(address + 17))
+        assert done.output.startswith(f"{address + 17:#x}: 17 bytes into the live"), done
+        assert "nothing" in fastalloc("where", program.pid, "0x10").output, "there is something at 0x10"
+
+
+@claim
+def blocks_in_a_core_file_are_what_the_program_says():
+    with Program(PROGRAM, *LIBRARY) as program:
+        core = core_of(program)
+    look_at_blocks(core, program.places)
+    arena_and_thread(core, program.places)
+
+
+@claim
+def words_that_are_not_understood_exit_2():
+    with Program(PROGRAM, *LIBRARY) as program:
+        for words in ([], [program.pid], [program.pid, "x"], [program.pid, "1", "2"]):
+            expect(fastalloc("where", *words), status=2, said="usage: ")
+
+
+report()

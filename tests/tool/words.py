@@ -6,11 +6,10 @@
 
 import re
 import sys
-from pathlib import Path
 
-from claims import claim, expect, report, run
+from claims import absolute, claim, expect, report, run
 
-COMMAND = str(Path(sys.argv[1]).absolute())
+COMMAND = absolute(sys.argv[1])
 VERSION = sys.argv[2]
 
 
@@ -60,7 +59,8 @@ def unknown_words_exit_2():
 def output_that_cannot_be_written_is_a_failure():
     for words in (["help"], ["--version"], ["conf"], ["conf", "--json"], ["numa"], ["numa", "--json"]):
         with open("/dev/full", "w", encoding="utf-8") as full:
-            expect(run([COMMAND, *words], stdout=full), status=1, said="fastalloc: cannot write the output: No space left")
+            done = run([COMMAND, *words], stdout=full)
+        expect(done, status=1, said="fastalloc: cannot write the output: No space left")
 
 
 @claim
