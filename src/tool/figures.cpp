@@ -354,21 +354,12 @@ void Gathering::sum_up()
 
 Figures gather_figures(Heap &heap)
 {
-    constexpr int attempts = 2;
-    for (int attempt = 1;; ++attempt)
-    {
-        const uint64_t before = heap.changes();
-        heap.look_again();
-        Gathering gathering(heap);
-        gathering.gather();
-        const bool changed = heap.changes() != before;
-        if (changed && attempt < attempts)
-            continue;
-        if (!gathering.figures.damage.empty())
-            heap.target.require_life();
-        gathering.figures.changed = changed;
-        return std::move(gathering.figures);
-    }
+    std::optional<Gathering> gathering;
+    const bool changed = heap.look([&] { gathering.emplace(heap).gather(); });
+    if (!gathering->figures.damage.empty())
+        heap.target.require_life();
+    gathering->figures.changed = changed;
+    return std::move(gathering->figures);
 }
 
 } // namespace fastalloc::tool

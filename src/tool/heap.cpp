@@ -35,7 +35,7 @@ Heap::Heap(Target &its_target, const FoundRoot &found) : target(its_target), roo
 {
     check_layout();
     read_shapes();
-    look_again();
+    begin_to_look();
 }
 
 void Heap::check_layout() const
@@ -59,7 +59,8 @@ void Heap::read_shapes()
     }
 }
 
-void Heap::look_again()
+// Where the window ends may have changed.
+void Heap::begin_to_look()
 {
     target.forget();
     target.effort().begin();
@@ -328,7 +329,7 @@ void Heap::visit_outside_blocks(const std::function<bool(const OutsideBlock &)> 
     }
 }
 
-uint64_t Heap::changes()
+uint64_t Heap::times_locked()
 {
     if (!target.is_running())
         return 0;
@@ -347,6 +348,20 @@ uint64_t Heap::changes()
         // Who reads the same names it.
     }
     return sum;
+}
+
+bool Heap::look(const std::function<void()> &look_once)
+{
+    constexpr int attempts = 2;
+    bool changed = true;
+    for (int attempt = 0; changed && attempt < attempts; ++attempt)
+    {
+        const uint64_t before = times_locked();
+        begin_to_look();
+        look_once();
+        changed = times_locked() != before;
+    }
+    return changed;
 }
 
 PageRow page_row_of(const ChunkRecord &chunk)

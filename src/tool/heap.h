@@ -158,8 +158,9 @@ public:
     // Throws a Failure where the target has none of ours.
     explicit Heap(Target &its_target);
 
-    // Reads anew where the window ends, and forgets what was kept.
-    void look_again();
+    // Looks, and once more if a lock was taken meanwhile by which anything but a thread's own bins changes. Returns
+    // whether one was again. Each look begins with nothing kept of before.
+    bool look(const std::function<void()> &look_once);
 
     // Throws a Failure where the process has allocated nothing yet, or another allocator serves in its place.
     void require_window() const;
@@ -233,9 +234,6 @@ public:
     // What their table takes up.
     uint64_t outside_table_bytes();
 
-    // Of a running process: grows with each taking of a lock by which anything but a thread's own bins changes.
-    uint64_t changes();
-
     // -1 for unplaced.
     int64_t node_of(unsigned place) const
     {
@@ -282,6 +280,8 @@ private:
     Heap(Target &its_target, const FoundRoot &found);
     void check_layout() const;
     void read_shapes();
+    void begin_to_look();
+    uint64_t times_locked();
     void visit_arenas(const std::function<void(Copy &&)> &visit);
     ChunkRecord taken_apart(uint64_t number, const View &copy) const;
     uint64_t region_address(uint64_t number);

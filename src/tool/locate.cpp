@@ -279,28 +279,23 @@ void Locating::look_beside_window()
 
 Located locate(Heap &heap, uint64_t address)
 {
-    constexpr int attempts = 2;
-    for (int attempt = 1;; ++attempt)
-    {
-        const uint64_t before = heap.changes();
-        heap.look_again();
-        Locating locating(heap, address);
-        std::optional<Damage> damage;
+    std::optional<Locating> locating;
+    std::optional<Damage> damage;
+    const bool changed = heap.look([&] {
+        damage.reset();
         try
         {
-            locating.look();
+            locating.emplace(heap, address).look();
         }
         catch (const Damage &met)
         {
             damage = met;
         }
-        locating.found.changed = heap.changes() != before;
-        if (locating.found.changed && attempt < attempts)
-            continue;
-        if (damage)
-            throw *damage;
-        return locating.found;
-    }
+    });
+    if (damage)
+        throw *damage;
+    locating->found.changed = changed;
+    return locating->found;
 }
 
 } // namespace fastalloc::tool

@@ -66,12 +66,12 @@ std::string reason_of_refusal(int process)
 std::string sums_of(int process)
 {
     std::string source = "smaps_rollup";
-    std::string text = contents_of(path_of(process, source.c_str()));
+    std::string text = contents_of(path_of(process, source));
     std::vector<std::string> keys = {"Rss", "Pss", "Private_Dirty", "AnonHugePages", "Swap"};
     if (text.empty())
     {
         source = "status";
-        text = contents_of(path_of(process, source.c_str()));
+        text = contents_of(path_of(process, source));
         keys = {"VmSize", "VmRSS", "RssAnon", "VmSwap", "Threads"};
     }
     std::string lines;

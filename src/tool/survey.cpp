@@ -94,8 +94,8 @@ void Survey::look_at_chunk(const ChunkRecord &chunk)
     figures_.chunks.push_back(found);
 }
 
-// A large block may have begun in a chunk before. Of records only those of heads are read, for they have been written: to
-// read others might give the process a page for them.
+// A large block may have begun in a chunk before. Only the records of heads are read, for they have been written: to walk
+// over all others might give the process pages for them.
 void Survey::look_at_spans(const ChunkRecord &chunk, ChunkFigures *found)
 {
     const uint64_t first = chunk.number * heap_.slices_per_chunk();
