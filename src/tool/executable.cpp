@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "tool/executable.h"
 
+#include "tool/descriptor.h"
+
 #include <algorithm>
 #include <array>
 #include <cstdlib>
@@ -27,24 +29,15 @@ constexpr unsigned interpreters_max = 5; // one script may name another, and so 
 class File
 {
 public:
-    explicit File(const std::string &path) : fd_(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK))
+    explicit File(const std::string &path) : file_(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK))
     {
-    }
-
-    File(const File &) = delete;
-    File &operator=(const File &) = delete;
-
-    ~File()
-    {
-        if (fd_ >= 0)
-            close(fd_);
     }
 
     // What there is at this place, of at most so many bytes.
     std::string read(uint64_t offset, size_t bytes) const
     {
         std::string content(bytes, 0);
-        const ssize_t count = pread(fd_, content.data(), bytes, static_cast<off_t>(offset));
+        const ssize_t count = pread(file_.number(), content.data(), bytes, static_cast<off_t>(offset));
         content.resize(count < 0 ? 0 : static_cast<size_t>(count));
         return content;
     }
@@ -61,7 +54,7 @@ public:
     }
 
 private:
-    int fd_;
+    Descriptor file_;
 };
 
 // ---- ELF -------------------------------------------------------------------------------------------------------

@@ -184,11 +184,8 @@ void Process::try_to_read()
 void Process::refuse_32_bits() const
 {
     unsigned char head[5] = {};
-    const int file = open(path_of(process_, "exe").c_str(), O_RDONLY | O_CLOEXEC);
-    if (file < 0)
-        return;
-    const bool known = pread(file, head, sizeof head, 0) == sizeof head && memcmp(head, "\177ELF", 4) == 0;
-    close(file);
+    const Descriptor file(open(path_of(process_, "exe").c_str(), O_RDONLY | O_CLOEXEC));
+    const bool known = pread(file.number(), head, sizeof head, 0) == sizeof head && memcmp(head, "\177ELF", 4) == 0;
     if (known && head[4] == 1)
         throw Failure(description() + " is a program of 32 bits: libfastalloc is for 64 bits");
 }
