@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: MIT
 """A damaged heap is called damaged, or described; the command neither crashes nor goes on for ever.
 
-    damaged.py COMMAND PROGRAM HEADER [LIBRARY [SEED]]
+    damaged.py COMMAND PROGRAM [LIBRARY [SEED]]
 
-PROGRAM is blocks.c. Bytes of a core file of it that describe the heap are changed, most of them at random. HEADER is
-heap/layout.h.
+PROGRAM is blocks.c. Bytes of a core file of it that describe the heap are changed, most of them at random.
 """
 
 import json
@@ -15,11 +14,11 @@ import sys
 from pathlib import Path
 
 from claims import absolute, claim, report
-from layout import Core
+from core import Core
 from target import Program, core_of, fastalloc
 
-PROGRAM, HEADER, *LIBRARY = map(absolute, sys.argv[2:5])
-SEED = int(sys.argv[5]) if len(sys.argv) > 5 else 1
+PROGRAM, *LIBRARY = map(absolute, sys.argv[2:4])
+SEED = int(sys.argv[4]) if len(sys.argv) > 4 else 1
 ROUNDS = 60
 # No more than that may the command take, whatever it reads.
 MEMORY_BYTES = 1 << 30
@@ -33,8 +32,8 @@ def interesting(core):
     """Pieces of the file that the command reads: (offset, bytes)."""
     root = core.root
     stride = core.layout("region_stride")
-    tables = int.from_bytes(core.bytes[core.place(root["window"] + core.layout("window_chunk_tables")):][:8], "little")
-    pieces = [
+    tables = core.member(root["window"], "window_chunk_tables")
+    return [
         (core.root_at, 104),
         (core.table_at, core.table_bytes),
         (core.place(root["window_bounds"]), 24),
@@ -43,12 +42,8 @@ def interesting(core):
         (core.place(root["window"]), 64),
         (core.place(root["window_base"] - 64 * 160), 64 * 128),
         (core.place(tables - stride), core.layout("region_chunks") + 8 * core.layout("chunk_stride")),
+        (core.place(core.member(root["registry"], "registry_first")), core.layout("arena_bytes")),
     ]
-    first_arena = int.from_bytes(
-        core.bytes[core.place(root["registry"] + core.layout("registry_first")):][:8], "little"
-    )
-    pieces.append((core.place(first_arena), core.layout("arena_bytes")))
-    return pieces
 
 
 def damage(core, pieces, dice):
@@ -62,10 +57,6 @@ def damage(core, pieces, dice):
             core.bytes[at] = dice.choice((0, 0x7F, 0xFF))
         else:
             core.bytes[at & ~7:(at & ~7) + 8] = dice.randbytes(8)
-
-
-def word_at(core, address):
-    return struct.unpack_from("<Q", core.bytes, core.place(address))[0]
 
 
 def pretend_room(core):
@@ -92,7 +83,7 @@ def pretend_large_arenas(core):
 @claim
 def sizes_beyond_all_memory_are_called_damage():
     with Program(PROGRAM, *LIBRARY) as program:
-        core = Core(core_of(program), HEADER)
+        core = Core(core_of(program))
     whole = bytes(core.bytes)
     bad = Path("bad")
     for pretend in (pretend_room, pretend_regions, pretend_large_entries, pretend_large_arenas):
@@ -110,11 +101,10 @@ def sizes_beyond_all_memory_are_called_damage():
 def entry_that_has_nearly_all_addresses_is_survived():
     """A free entry of a running process's table of outside blocks says that they are a block."""
     with Program(PROGRAM, *LIBRARY) as program:
-        core = Core(core_of(program), HEADER)
-        entries = word_at(core, core.root["outside"] + core.layout("outside_entries"))
-        capacity = word_at(core, core.root["outside"] + core.layout("outside_capacity"))
+        core = Core(core_of(program))
+        entries, capacity = (core.member(core.root["outside"], f"outside_{name}") for name in ("entries", "capacity"))
         places = [entries + slot * core.layout("entry_stride") for slot in range(capacity)]
-        free = next(place for place in places if word_at(core, place + core.layout("entry_address")) == 0)
+        free = next(place for place in places if core.member(place, "entry_address") == 0)
         with open(f"/proc/{program.pid}/mem", "r+b", buffering=0) as memory:
             for member, value in (("entry_address", 4096), ("entry_bytes", (1 << 47) - 8192)):
                 memory.seek(free + core.layout(member))
@@ -126,7 +116,7 @@ def entry_that_has_nearly_all_addresses_is_survived():
 @claim
 def random_damage_is_survived():
     with Program(PROGRAM, *LIBRARY) as program:
-        core = Core(core_of(program), HEADER)
+        core = Core(core_of(program))
     dice = random.Random(SEED)
     pieces = interesting(core)
     whole = bytes(core.bytes)

@@ -5,12 +5,12 @@ Their first word is the command.
 """
 
 import json
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 from claims import SURROUNDINGS, NotTried, absolute, run
+from core import core_by_gdb
 
 COMMAND = absolute(sys.argv[1])
 
@@ -72,11 +72,7 @@ class Program:
 
 def core_of(program):
     """A core file of a program that goes on, in the claim's folder."""
-    if not shutil.which("gdb"):
-        raise NotTried("no gdb")
-    path = Path("core").absolute()
-    words = ["gdb", "-nx", "-q", "-batch", "-p", program.pid, "-ex", f"generate-core-file {path}"]
-    done = run(words, {"DEBUGINFOD_URLS": ""})
-    if not path.exists():
-        raise NotTried(f"gdb writes no core file: {done}")
+    path = core_by_gdb(program.pid, Path("core").absolute())
+    if path is None:
+        raise NotTried("there is no gdb that writes core files")
     return path

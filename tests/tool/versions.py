@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: MIT
 """A process of another version of the library is read as that version's table of the layout says.
 
-    versions.py COMMAND PROGRAM HEADER [LIBRARY]
+    versions.py COMMAND PROGRAM [LIBRARY]
 
 There is no other version to run. So a core file of PROGRAM, which is blocks.c, is changed into what one of another
 version would be: members of its structures change places, the table is shorter or longer than the command's, or there
-is none. HEADER is heap/layout.h.
+is none.
 """
 
 import json
@@ -14,10 +14,10 @@ import sys
 from pathlib import Path
 
 from claims import absolute, claim, expect, report
-from layout import Core
+from core import Core
 from target import Program, core_of, fastalloc, json_of
 
-PROGRAM, HEADER, *LIBRARY = map(absolute, sys.argv[2:])
+PROGRAM, *LIBRARY = map(absolute, sys.argv[2:])
 ABSENT = 0xFFFFFFFF
 # What such a library would not have, and where it would be counted.
 WITHOUT_SPARES = {"cached_bytes", "live_bytes", "live_blocks"}
@@ -43,13 +43,13 @@ class Versions:
     def __init__(self):
         with Program(PROGRAM, *LIBRARY) as program:
             self.path = core_of(program)
-        self.core = Core(self.path, HEADER)
+        self.core = Core(self.path)
         self.figures = json_of("stat", self.path)
         self.addresses = [hex(place[2]) for place in program.places if place[0] != "none"][::13]
         self.blocks = {address: json_of("where", self.path, address) for address in self.addresses}
 
     def changed(self, change):
-        core = Core(self.path, HEADER)
+        core = Core(self.path)
         change(core)
         path = Path("changed").absolute()
         path.write_bytes(core.bytes)
