@@ -194,7 +194,8 @@ void NodeHeap::look_at_samples()
     const ChunkIndex index = oldest_plus_one - 1;
     const Chunk *const chunk = chunk_at(index);
     oldest_plus_one = 0;
-    if (chunk->state != ChunkState::open || chunk->pages != PageKind::small || chunk->free_count != 0)
+    if (chunk->state != ChunkState::open || chunk->pages != PageKind::small || chunk->free_count != 0 ||
+        !density_.wants_sample())
         return;
     const size_t resident = pages::resident_pages(address_of_chunk(index), chunk_bytes);
     density_.sample(static_cast<unsigned>(resident), static_cast<unsigned>(chunk_bytes / pages::page_bytes()));
