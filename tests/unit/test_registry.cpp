@@ -5,6 +5,7 @@
 #include "arena/budget.h"
 
 #include <atomic>
+#include <climits>
 #include <latch>
 #include <pthread.h>
 #include <sched.h>
