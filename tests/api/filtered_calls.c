@@ -20,6 +20,9 @@
 #ifndef MREMAP_DONTUNMAP
 #define MREMAP_DONTUNMAP 4
 #endif
+#ifndef MADV_GUARD_INSTALL
+#define MADV_GUARD_INSTALL 102
+#endif
 #ifndef PR_SET_VMA
 #define PR_SET_VMA 0x53564d41
 #endif
@@ -47,6 +50,7 @@ static const struct filter_rule let_through[] = {
     CALL(read, ALLOW),
     CALL(close, ALLOW),
     // threads, forks and the end, by libc
+    CALL_WITH(madvise, 2, MADV_GUARD_INSTALL, ALLOW), // of a stack, from glibc 2.42 on
     CALL(clone, ALLOW),
     CALL(clone3, ALLOW),
     CALL(rseq, ALLOW),
@@ -233,6 +237,7 @@ static const struct filter_rule ended_for[] = {
     CALL_WITH(madvise, 2, MADV_NOHUGEPAGE, ALLOW),
     CALL_WITH(madvise, 2, MADV_DONTDUMP, ALLOW),
     CALL_WITH(madvise, 2, MADV_DODUMP, ALLOW),
+    CALL_WITH(madvise, 2, MADV_GUARD_INSTALL, ALLOW), // libc, of a thread's stack
     CALL(madvise, END),
 };
 
