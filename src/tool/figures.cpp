@@ -14,9 +14,6 @@ namespace fastalloc::tool
 namespace
 {
 
-// No box holds so many blocks but where a thread has slept for long: a walk that is longer may go in a circle.
-constexpr uint64_t boxed_max = 1 << 20;
-
 // What is left of a sum; nothing where figures of different moments do not fit together, or where they make no sense.
 uint64_t left_of(uint64_t sum, uint64_t part)
 {
@@ -39,7 +36,7 @@ private:
     void add_arenas();
     fastalloc_arena_stats arena_row(const Copy &arena);
     uint64_t blocks_in_bin(const Copy &arena, uint32_t index) const;
-    void count_boxed(uint64_t block);
+    void count_boxed(uint64_t first, uint64_t bytes);
     void add_node_heaps();
     void add_node_heap(unsigned place, fastalloc_node_stats *stats);
     void add_classes();
@@ -94,18 +91,13 @@ uint64_t Gathering::blocks_in_bin(const Copy &arena, uint32_t index) const
     return uint64_t{count <= limit ? count : 0} + spare;
 }
 
-// Along a chain of blocks on their way; one that is no block of an arena's ends it.
-void Gathering::count_boxed(uint64_t block)
+// The blocks of a box, by class.
+void Gathering::count_boxed(uint64_t first, uint64_t bytes)
 {
-    for (uint64_t steps = 0; block != 0 && heap_.contains(block) && steps < boxed_max; ++steps)
-    {
-        const uint64_t slice = (block - heap_.base) >> heap_.layout.slice_shift;
-        const SpanRecord record = heap_.record(slice);
-        if (record.owner == 0 || record.size_class >= boxed_.size() || record.back > slice)
-            return;
-        ++boxed_[record.size_class];
-        block = heap_.next_of(block);
-    }
+    heap_.visit_chain(first, bytes, [&](uint64_t, const SpanRecord &of_block) {
+        ++boxed_[of_block.size_class];
+        return true;
+    });
 }
 
 fastalloc_arena_stats Gathering::arena_row(const Copy &arena)
@@ -148,7 +140,7 @@ void Gathering::add_arenas()
         node.cached_bytes += row.cached_bytes;
         node.boxed_bytes += row.inbox_bytes;
         node.remote_bytes += row.remote_bytes;
-        count_boxed(arena.get<uint64_t>(layout.arena_inbox));
+        count_boxed(arena.get<uint64_t>(layout.arena_inbox), row.inbox_bytes);
         for (uint32_t slot = 0; slot < heap_.outbox_slots(); ++slot)
         {
             const auto of_slot = [&](uint32_t member) {
@@ -156,7 +148,7 @@ void Gathering::add_arenas()
             };
             const auto owner = arena.get<uint64_t>(of_slot(layout.slot_owner));
             const auto bytes = arena.get<uint32_t>(of_slot(layout.slot_bytes));
-            count_boxed(arena.get<uint64_t>(of_slot(layout.slot_first)));
+            count_boxed(arena.get<uint64_t>(of_slot(layout.slot_first)), bytes);
             const auto place_of_owner = places.find(owner);
             if (place_of_owner == places.end())
                 continue;

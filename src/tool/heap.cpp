@@ -256,6 +256,24 @@ uint64_t Heap::next_of(uint64_t block)
     return target.value<uint64_t>(block) ^ secret;
 }
 
+void Heap::visit_chain(uint64_t first, uint64_t bytes,
+                       const std::function<bool(uint64_t block, const SpanRecord &of_block)> &visit)
+{
+    constexpr uint64_t steps_max = 1 << 20; // what a box says of its bytes may be nonsense, too
+    uint64_t block = first;
+    for (uint64_t steps = 0; block != 0 && contains(block) && steps < steps_max; ++steps)
+    {
+        const SpanRecord of_block = record((block - base) >> layout.slice_shift);
+        if (of_block.owner == 0 || of_block.size_class >= shapes.size())
+            return;
+        const uint32_t block_bytes = shapes[of_block.size_class].block_bytes;
+        if (block_bytes > bytes || !visit(block, of_block))
+            return;
+        bytes -= block_bytes;
+        block = next_of(block);
+    }
+}
+
 void Heap::visit_arenas(const std::function<void(Copy &&)> &visit)
 {
     std::set<uint64_t> seen;

@@ -215,8 +215,10 @@ public:
     // Whether the record of a span's head makes sense: null, or what is wrong.
     const char *fault_of(const SpanRecord &span) const;
 
-    // What a free block's first word leads to, 0 at the end.
-    uint64_t next_of(uint64_t block);
+    // Along a chain of blocks that are free, of together at most so many bytes, until the visitor returns false. Of a
+    // process that goes on a chain may lead into others, and in a circle; what is no block of a span ends it.
+    void visit_chain(uint64_t first, uint64_t bytes,
+                     const std::function<bool(uint64_t block, const SpanRecord &of_block)> &visit);
 
     std::vector<Copy> arenas();
     Copy node_heap(unsigned place);
@@ -285,6 +287,9 @@ private:
     void visit_arenas(const std::function<void(Copy &&)> &visit);
     ChunkRecord taken_apart(uint64_t number, const View &copy) const;
     uint64_t region_address(uint64_t number);
+
+    // What a free block's first word leads to, 0 at the end.
+    uint64_t next_of(uint64_t block);
 
     // A member of what is known of the pages of the span that begins with a slice; 0 where nothing is.
     template <typename Value>

@@ -8,9 +8,6 @@ namespace fastalloc::tool
 namespace
 {
 
-// More than a stack of a bin can hold; a chain that is longer goes in a circle.
-constexpr uint64_t chain_max = 1 << 18;
-
 class Locating
 {
 public:
@@ -34,7 +31,7 @@ private:
     std::string where_free(const SpanRecord &head, uint64_t number);
     std::string where_waiting(uint64_t owner);
     void look_at_owner(uint64_t owner);
-    bool chain_has(uint64_t first, uint64_t block);
+    bool chain_has(uint64_t first, uint64_t bytes, uint64_t block);
 
     Heap &heap_;
     std::vector<Copy> arenas_;
@@ -189,39 +186,44 @@ std::string Locating::where_waiting(uint64_t owner)
                     continue;
                 const uint32_t head = element_member(layout.arena_bins, index, layout.bin_stride, layout.bin_head);
                 const uint32_t spare = element_member(layout.arena_backs, index, layout.back_stride, layout.back_spare);
-                if (chain_has(arena.get<uint64_t>(head), found.begin) ||
-                    chain_has(arena.get<uint64_t>(spare), found.begin))
+                if (chain_has(arena.get<uint64_t>(head), heap_.limit_bytes, found.begin) ||
+                    chain_has(arena.get<uint64_t>(spare), heap_.limit_bytes, found.begin))
                     return "a bin of its arena";
             }
-            if (chain_has(arena.get<uint64_t>(layout.arena_inbox), found.begin))
+            const auto bytes = arena.get<int64_t>(layout.arena_inbox_bytes);
+            if (bytes > 0 &&
+                chain_has(arena.get<uint64_t>(layout.arena_inbox), static_cast<uint64_t>(bytes), found.begin))
                 return "the inbox of its arena";
         }
-        const auto member = [&](uint32_t slot, uint32_t offset) {
-            return arena.get<uint64_t>(element_member(layout.arena_outbox, slot, layout.outbox_stride, offset));
-        };
         for (uint32_t slot = 0; slot < heap_.outbox_slots(); ++slot)
-            if (member(slot, layout.slot_owner) == owner && chain_has(member(slot, layout.slot_first), found.begin))
+        {
+            const auto of_slot = [&](uint32_t member) {
+                return element_member(layout.arena_outbox, slot, layout.outbox_stride, member);
+            };
+            if (arena.get<uint64_t>(of_slot(layout.slot_owner)) == owner &&
+                chain_has(arena.get<uint64_t>(of_slot(layout.slot_first)),
+                          arena.get<uint32_t>(of_slot(layout.slot_bytes)), found.begin))
                 return "the outbox of the thread that freed it";
+        }
     }
     return "";
 }
 
 // A chain that leads astray has ended: its thread goes on.
-bool Locating::chain_has(uint64_t first, uint64_t block)
+bool Locating::chain_has(uint64_t first, uint64_t bytes, uint64_t block)
 {
+    bool has = false;
     try
     {
-        for (uint64_t steps = 0; first != 0 && heap_.contains(first) && steps < chain_max; ++steps)
-        {
-            if (first == block)
-                return true;
-            first = heap_.next_of(first);
-        }
+        heap_.visit_chain(first, bytes, [&](uint64_t visited, const SpanRecord &) {
+            has = visited == block;
+            return !has;
+        });
     }
     catch (const Damage &)
     {
     }
-    return false;
+    return has;
 }
 
 void Locating::look_at_owner(uint64_t owner)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from claims import absolute, claim, report
 from core import Core
-from target import Program, core_of, fastalloc
+from target import Program, core_of, fastalloc, json_of
 
 PROGRAM, *LIBRARY = map(absolute, sys.argv[2:4])
 SEED = int(sys.argv[4]) if len(sys.argv) > 4 else 1
@@ -111,6 +111,22 @@ def entry_that_has_nearly_all_addresses_is_survived():
                 memory.write(struct.pack("<Q", value))
         done = fastalloc("stat", program.pid, preexec_fn=limit_memory)
         assert done.status in (0, 1), f"a wrong entry: {done.status}: {done.said}"
+
+
+@claim
+def box_that_goes_in_a_circle_has_what_it_says():
+    """As the blocks of one may seem to do that are used again while they are read."""
+    with Program(PROGRAM, *LIBRARY) as program:
+        core = Core(core_of(program))
+        (boxed,) = (place[2] for place in program.places if place[1] == "inbox")
+    path = Path("circle")
+    path.write_bytes(core.bytes)
+    sound = json_of("stat", path)["classes"]
+    secret = core.member(core.root["window_bounds"], "bounds_link_secret")
+    struct.pack_into("<Q", core.bytes, core.place(boxed), boxed ^ secret)
+    path.write_bytes(core.bytes)
+    circle = json_of("stat", path)["classes"]
+    assert circle == sound, f"not {sound}, but {circle}"
 
 
 @claim
