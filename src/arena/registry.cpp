@@ -335,10 +335,14 @@ void Registry::tidy(uint64_t keep)
                 arena->settle();
         }
         arena->drain();
-        const ArenaGuard arena_guard(arena);
-        if (arena_guard)
-            arena->discard_idle(keep);
     }
+    // Blocks whose spans were adopted have been forwarded, also to arenas that came earlier: drained once more.
+    for_each_arena([keep](Arena &arena) {
+        arena.drain();
+        const ArenaGuard arena_guard(&arena);
+        if (arena_guard)
+            arena.discard_idle(keep);
+    });
 }
 
 Registry::Figures Registry::figures() const

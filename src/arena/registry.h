@@ -74,8 +74,8 @@ public:
     // The calling thread was asked: flushes and looks at its own arena again.
     void flush_and_restore(Arena *arena);
 
-    // Drains and, where no thread is attached, flushes every arena, and gives back its idle pages until at most `keep`
-    // bytes of its node are idle.
+    // Drains and, where no thread is attached, flushes every arena; what was on its way to another one is drained there,
+    // too. Then gives back idle pages of each until at most `keep` bytes of its node are idle.
     void tidy(uint64_t keep);
 
     Arena *first() const

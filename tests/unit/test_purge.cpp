@@ -91,6 +91,29 @@ void a_purge_reaches_sleeping_threads_and_those_that_are_gone(void **)
     });
 }
 
+// On its way back it goes by the arena it came from.
+void a_purge_brings_home_a_block_whose_span_was_adopted(void **)
+{
+    assert_alone([] {
+        release_block(allocate_block(8)); // my arena is the first of all
+        void *left[2];
+        in_thread([&left] {
+            for (void *&block : left)
+                block = allocate_block(kibibyte);
+        });
+        Arena *const other = owner_of(left[0]);
+        release_block(left[0]); // in my outbox, to the other
+        void *const mine = allocate_block(kibibyte);
+        require(record_of(mine) == record_of(left[0]) && owner_of(mine) == thread_words.self);
+        release_block(left[1]);
+        release_block(mine);
+        purge(0);
+        require(figures_of(other).inbox_bytes == 0 && figures_of(thread_words.self).inbox_bytes == 0);
+        require(handed_out_bytes() == 0);
+        require_whole_heap();
+    });
+}
+
 void a_purge_gives_everything_back_but_the_pad(void **)
 {
     assert_alone([] {
@@ -188,6 +211,7 @@ int main()
         cmocka_unit_test(a_thread_that_is_asked_flushes_at_its_next_call),
         cmocka_unit_test(tidying_flushes_detached_arenas_and_drains_the_others),
         cmocka_unit_test(a_purge_reaches_sleeping_threads_and_those_that_are_gone),
+        cmocka_unit_test(a_purge_brings_home_a_block_whose_span_was_adopted),
         cmocka_unit_test(a_purge_gives_everything_back_but_the_pad),
         cmocka_unit_test(time_that_passes_has_huge_pages_split),
         cmocka_unit_test(a_purge_gives_back_what_is_free_between_live_blocks),
