@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "tool/locate.h"
 
+#include "watch/figures.h"
+
 #include <algorithm>
 
 namespace fastalloc::tool
@@ -184,15 +186,15 @@ std::string Locating::where_waiting(uint64_t owner)
             {
                 if (heap_.shapes[index].block_bytes != found.bytes)
                     continue;
+                // A bin says how many blocks it has, but the thread may just be changing that: the whole window bounds it.
                 const uint32_t head = element_member(layout.arena_bins, index, layout.bin_stride, layout.bin_head);
                 const uint32_t spare = element_member(layout.arena_backs, index, layout.back_stride, layout.back_spare);
                 if (chain_has(arena.get<uint64_t>(head), heap_.limit_bytes, found.begin) ||
                     chain_has(arena.get<uint64_t>(spare), heap_.limit_bytes, found.begin))
                     return "a bin of its arena";
             }
-            const auto bytes = arena.get<int64_t>(layout.arena_inbox_bytes);
-            if (bytes > 0 &&
-                chain_has(arena.get<uint64_t>(layout.arena_inbox), static_cast<uint64_t>(bytes), found.begin))
+            if (chain_has(arena.get<uint64_t>(layout.arena_inbox),
+                          at_least_0(arena.get<int64_t>(layout.arena_inbox_bytes)), found.begin))
                 return "the inbox of its arena";
         }
         for (uint32_t slot = 0; slot < heap_.outbox_slots(); ++slot)

@@ -15,6 +15,7 @@ so that each of them is real; and what glibc 2.36 stops and LIBRARY by default d
 more and no less."""
 
 import os
+import re
 import resource
 import signal
 import subprocess
@@ -82,8 +83,8 @@ def c_library():
 
 
 def number_of(version):
-    """Of "glibc 2.36": (2, 36)."""
-    return tuple(int(part) for part in version.split()[1].split(".")[:2])
+    """Of "glibc 2.36": (2, 36); of what is not known: ()."""
+    return tuple(map(int, re.findall(r"\d+", version)))
 
 
 def environment(additions):
